@@ -1,0 +1,5 @@
+//! Case files: the header, names, folder defaults and discovery.
+
+mod model;
+
+pub use model::{Case, Expect, StreamExpect};
