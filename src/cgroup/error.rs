@@ -37,6 +37,12 @@ pub enum CgroupError {
         /// What the kernel said.
         source: std::io::Error,
     },
+    /// Waiting for processes to end failed.
+    #[error("cannot wait for the processes of a cgroup to end")]
+    Wait {
+        /// What the kernel said.
+        source: std::io::Error,
+    },
     /// The kernel took a limit and then reported another.
     #[error("cannot set a ceiling on {controller} in {}: asked for {asked}, but the kernel reports {found}", path.display())]
     NotKept {
