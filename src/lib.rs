@@ -2,3 +2,5 @@
 //! them, and prove the isolation.
 
 pub use belljar_harness as harness;
+
+pub mod rootfs;
