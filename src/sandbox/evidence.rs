@@ -115,7 +115,8 @@ pub(crate) fn read(o: &Observed<'_>) -> Result<Vec<Evidence>, Error> {
     let process = Process::open(o.pid)?;
     let spaces = process.namespaces()?;
     let status = Status::parse(&process.read("status")?);
-    let mounts = mounts(&process.read("mountinfo")?);
+    let mountinfo = process.read("mountinfo")?;
+    let mounts = mounts(&mountinfo);
     let separate = |name: &str| spaces.get(name) != o.own.0.get(name);
     let space = |name: &str| {
         let number = spaces.get(name).copied().unwrap_or_default();

@@ -590,7 +590,10 @@ fn cover(init: &Init, root: RawFd) -> Result<(), Failure> {
             let options = [FsOption::Value(c"size", c"0"), FsOption::Value(c"mode", c"0755")];
             sys::new_mount(c"tmpfs", c"masked", &options, RDONLY | NOSUID | NODEV | NOEXEC)
         } else {
-            sys::open_tree(sys::CWD, c"/dev/null", false)
+            sys::open_tree(sys::CWD, c"/dev/null", false).and_then(|mount| {
+                let attr = MountAttr { set: NOSUID | NOEXEC, ..MountAttr::default() };
+                sys::mount_setattr(mount, &attr, false).map(|()| mount)
+            })
         }
         .on(Step::Mask, &mask.path)?;
         sys::attach(mount, target).on(Step::Mask, &mask.path)?;
