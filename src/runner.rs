@@ -93,8 +93,7 @@ impl Runner for JarRunner {
     }
 
     fn run(&self, spec: &Spec, cancel: &Cancel) -> Result<Outcome, SetupError> {
-        let request =
-            Request { spec, program: Program::Script, binds: &[], weaken: self.weaken };
+        let request = Request { spec, program: Program::Script, binds: &[], weaken: self.weaken };
         Ok(self.engine.run(&request, &self.resolve_options(cancel), cancel)?)
     }
 }

@@ -108,8 +108,7 @@ fn read_inside(root: &Path, path: &str) -> String {
         let root = File::open(root).ok()?;
         let path = CString::new(path).ok()?;
         let flags = libc::O_RDONLY | libc::O_NONBLOCK;
-        let file =
-            sys::openat2(root.as_raw_fd(), &path, flags, 0, libc::RESOLVE_IN_ROOT).ok()?;
+        let file = sys::openat2(root.as_raw_fd(), &path, flags, 0, libc::RESOLVE_IN_ROOT).ok()?;
         // SAFETY: the call above just opened it.
         let file = unsafe { File::from_raw_fd(file) };
         let mut bytes = Vec::new();

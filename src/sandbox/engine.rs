@@ -94,7 +94,11 @@ impl Engine {
     }
 
     /// Makes sure that a root filesystem is there, which may take a download.
-    pub(crate) fn resolve(&self, rootfs: &RootfsRef, how: &ResolveOptions<'_>) -> Result<(), Error> {
+    pub(crate) fn resolve(
+        &self,
+        rootfs: &RootfsRef,
+        how: &ResolveOptions<'_>,
+    ) -> Result<(), Error> {
         self.lower(rootfs, how).map(drop)
     }
 

@@ -50,7 +50,8 @@ impl Process {
     fn read(&self, name: &str) -> Result<String, Error> {
         let flags = nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC;
         let read = || {
-            let file = nix::fcntl::openat(&self.folder, name, flags, nix::sys::stat::Mode::empty())?;
+            let file =
+                nix::fcntl::openat(&self.folder, name, flags, nix::sys::stat::Mode::empty())?;
             let mut bytes = Vec::with_capacity(4096);
             File::from(file).read_to_end(&mut bytes)?;
             Ok::<_, std::io::Error>(String::from_utf8_lossy(&bytes).into_owned())
@@ -67,7 +68,10 @@ impl Process {
     fn error(&self, name: &str, source: &std::io::Error) -> Error {
         Error::Outside {
             doing: "reading the evidence of isolation",
-            source: std::io::Error::new(source.kind(), format!("/proc/{}/{name}: {source}", self.pid)),
+            source: std::io::Error::new(
+                source.kind(),
+                format!("/proc/{}/{name}: {source}", self.pid),
+            ),
             remedy: None,
         }
     }
@@ -88,10 +92,11 @@ impl Process {
     }
 
     fn descriptors(&self) -> Result<Vec<i32>, Error> {
-        let mut found: Vec<i32> = fs::read_dir(format!("/proc/self/fd/{}/fd", self.folder.as_raw_fd()))
-            .map_err(|e| self.error("fd", &e))?
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .collect();
+        let mut found: Vec<i32> =
+            fs::read_dir(format!("/proc/self/fd/{}/fd", self.folder.as_raw_fd()))
+                .map_err(|e| self.error("fd", &e))?
+                .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+                .collect();
         found.sort_unstable();
         Ok(found)
     }
@@ -214,8 +219,7 @@ pub(crate) fn read(o: &Observed<'_>) -> Result<Vec<Evidence>, Error> {
     );
 
     let descriptors = process.descriptors()?;
-    let expected: &[i32] =
-        if o.init.script_pipe.is_some() { &[0, 1, 2, 3] } else { &[0, 1, 2] };
+    let expected: &[i32] = if o.init.script_pipe.is_some() { &[0, 1, 2, 3] } else { &[0, 1, 2] };
     let shown: Vec<String> = descriptors.iter().map(i32::to_string).collect();
     add(Property::Descriptors, Some(descriptors == expected), shown.join(" "));
 
@@ -361,7 +365,8 @@ fn judge_mounts(init: &Init, mounts: &[Mount<'_>]) -> (bool, String) {
 }
 
 fn wanted(init: &Init) -> HashMap<String, Wanted> {
-    let plain = |kind| Wanted { kind: Some(kind), read_only: false, devices: false, set_ids: false };
+    let plain =
+        |kind| Wanted { kind: Some(kind), read_only: false, devices: false, set_ids: false };
     let device = |kind| Wanted { kind, read_only: false, devices: true, set_ids: false };
     let mut table = HashMap::new();
     let set_ids = init.overlay_flags & libc::MS_NOSUID == 0;
@@ -391,12 +396,7 @@ fn wanted(init: &Init) -> HashMap<String, Wanted> {
         }
     }
     for bind in &init.binds {
-        let want = Wanted {
-            kind: None,
-            read_only: bind.read_only,
-            devices: false,
-            set_ids: false,
-        };
+        let want = Wanted { kind: None, read_only: bind.read_only, devices: false, set_ids: false };
         table.insert(octal(&bind_target(bind)), want);
     }
     table
@@ -417,7 +417,8 @@ fn below_bind(init: &Init, target: &str) -> bool {
     let below = |top: &str| {
         target.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    init.binds.iter().any(|bind| below(&octal(&bind_target(bind)))) || (!init.own_sys && below("/sys"))
+    init.binds.iter().any(|bind| below(&octal(&bind_target(bind))))
+        || (!init.own_sys && below("/sys"))
         || (!init.own_proc && below("/proc"))
         || (init.keep_lower && below("/.belljar/lower"))
 }
@@ -443,9 +444,8 @@ fn judge_lower(
     mounts: &[Mount<'_>],
     request: &Request<'_>,
 ) -> Result<(bool, String), Error> {
-    let device = fs::metadata(lower)
-        .map_err(|e| Error::outside("looking at the root filesystem", e))?
-        .dev();
+    let device =
+        fs::metadata(lower).map_err(|e| Error::outside("looking at the root filesystem", e))?.dev();
     let device = format!("{}:{}", nix::sys::stat::major(device), nix::sys::stat::minor(device));
     let root = mounts.iter().find(|m| m.target == "/");
     if !root.is_some_and(|m| m.kind == "overlay") {

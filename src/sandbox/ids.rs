@@ -94,9 +94,9 @@ impl Ids {
     pub(crate) fn has_uid(&self, uid: u32) -> bool {
         match self {
             Self::Host => true,
-            Self::Identity(ranges) => {
-                ranges.iter().any(|(start, count)| uid.checked_sub(*start).is_some_and(|n| n < *count))
-            }
+            Self::Identity(ranges) => ranges
+                .iter()
+                .any(|(start, count)| uid.checked_sub(*start).is_some_and(|n| n < *count)),
             Self::Shifted => uid < COUNT,
             Self::Single { .. } => uid == 0,
             Self::Ranges { sub_uids, .. } => uid <= sub_uids.1,
@@ -127,7 +127,9 @@ impl Ids {
         match self {
             Self::Host => vec![[0, 0, u32::MAX]],
             Self::Shifted => vec![[0, SHIFTED_BASE, COUNT]],
-            Self::Identity(ranges) => ranges.iter().map(|(start, n)| [*start, *start, *n]).collect(),
+            Self::Identity(ranges) => {
+                ranges.iter().map(|(start, n)| [*start, *start, *n]).collect()
+            }
             Self::Single { uid, .. } => vec![[0, *uid, 1]],
             Self::Ranges { uid, sub_uids, .. } => {
                 vec![[0, *uid, 1], [1, sub_uids.0, sub_uids.1]]
@@ -217,8 +219,10 @@ fn write_proc(pid: i32, file: &str, text: &str) -> io::Result<()> {
     let path = format!("/proc/{pid}/{file}");
     let mut attempts = 0;
     loop {
-        let result =
-            fs::OpenOptions::new().write(true).open(&path).and_then(|mut f| f.write_all(text.as_bytes()));
+        let result = fs::OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .and_then(|mut f| f.write_all(text.as_bytes()));
         match result {
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied && attempts < 64 => {
                 attempts += 1;
@@ -267,9 +271,8 @@ impl IdMap {
             ..CloneArgs::default()
         };
         // SAFETY: `hold` reads a byte and exits; gate and stack outlive it, as it is reaped here.
-        let child = unsafe {
-            clone::spawn(args, &stack, super::init::hold, (&raw const *gate).cast())?
-        };
+        let child =
+            unsafe { clone::spawn(args, &stack, super::init::hold, (&raw const *gate).cast())? };
         let result = ids.write_maps(child.pid).and_then(|()| {
             fs::File::open(format!("/proc/{}/ns/user", child.pid)).map(OwnedFd::from)
         });
@@ -294,7 +297,6 @@ impl IdMap {
         sys::mount_setattr(mount.as_raw_fd(), &attr, false).map_err(raw)?;
         Ok(mount)
     }
-
 }
 
 fn raw(errno: syscalls::Errno) -> io::Error {

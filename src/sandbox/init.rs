@@ -455,7 +455,8 @@ fn overlay(init: &Init) -> Result<RawFd, Failure> {
 
 /// Links are never followed: an image that puts one where a mount or a file belongs would
 /// otherwise choose where it lands (the class of CVE-2025-31133).
-const BENEATH: u64 = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS;
+const BENEATH: u64 =
+    libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS;
 
 /// Opens a folder right below `root`, making it where the image lacks it.
 fn folder(root: RawFd, name: &CStr) -> Result<RawFd, Failure> {
@@ -735,7 +736,8 @@ fn stdio(init: &Init) -> Result<(), Failure> {
         InitStdio::Terminal(socket) => {
             let flags = libc::O_RDWR | libc::O_NOCTTY;
             let master =
-                sys::openat2(sys::CWD, c"/dev/pts/ptmx", flags, 0, libc::RESOLVE_NO_SYMLINKS).at(Step::Terminal)?;
+                sys::openat2(sys::CWD, c"/dev/pts/ptmx", flags, 0, libc::RESOLVE_NO_SYMLINKS)
+                    .at(Step::Terminal)?;
             sys::pty_unlock(master).at(Step::Terminal)?;
             let terminal = sys::pty_peer(master).at(Step::Terminal)?;
             sys::take_terminal(terminal).at(Step::Terminal)?;
@@ -785,9 +787,8 @@ fn execute(init: &Init) -> Result<std::convert::Infallible, Failure> {
     let mut failure = Failure(Step::Exec, Errno::ENOENT, ptr::null());
     for program in &init.programs {
         // SAFETY: both arrays end in a null pointer and point into `init`.
-        let errno = unsafe {
-            sys::execve(program, init.exec.argv.as_ptr(), init.exec.envp.as_ptr())
-        };
+        let errno =
+            unsafe { sys::execve(program, init.exec.argv.as_ptr(), init.exec.envp.as_ptr()) };
         failure = Failure(Step::Exec, errno, program.as_ptr());
         if errno != Errno::ENOENT && errno != Errno::EACCES {
             break;

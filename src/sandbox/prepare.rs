@@ -48,7 +48,10 @@ pub(crate) struct Surroundings<'a> {
 }
 
 /// The tables, and who runs the script.
-pub(crate) fn prepare(request: &Request<'_>, s: Surroundings<'_>) -> Result<(Init, Identity), Error> {
+pub(crate) fn prepare(
+    request: &Request<'_>,
+    s: Surroundings<'_>,
+) -> Result<(Init, Identity), Error> {
     let spec = request.spec;
     let off = |property| request.weaken.has(property);
     let identify = |user, what: &str| {
@@ -83,7 +86,10 @@ pub(crate) fn prepare(request: &Request<'_>, s: Surroundings<'_>) -> Result<(Ini
     for bind in request.binds {
         let kind = fs::metadata(&bind.source).map_err(|source| Error::Outside {
             doing: "looking at the source of a bind",
-            source: std::io::Error::new(source.kind(), format!("{}: {source}", bind.source.display())),
+            source: std::io::Error::new(
+                source.kind(),
+                format!("{}: {source}", bind.source.display()),
+            ),
             remedy: None,
         })?;
         binds.push(InitBind {
@@ -107,7 +113,9 @@ pub(crate) fn prepare(request: &Request<'_>, s: Surroundings<'_>) -> Result<(Ini
         gate: s.gate,
         gate_writer: s.gate_writer,
         staging: path(s.staging)?,
-        staging_options: text(&format!("size={staging_size},nr_inodes={inodes},mode=0755,uid=0,gid=0"))?,
+        staging_options: text(&format!(
+            "size={staging_size},nr_inodes={inodes},mode=0755,uid=0,gid=0"
+        ))?,
         lower_mount: s.lower_mount,
         lower_path: path(s.lower)?,
         upper_path: s.upper.map(path).transpose()?,
@@ -157,7 +165,8 @@ pub(crate) fn script_path(name: &str) -> String {
 }
 
 fn text(s: &str) -> Result<CString, Error> {
-    CString::new(s).map_err(|_| Error::impossible(format!("`{}` holds a NUL byte", s.escape_debug())))
+    CString::new(s)
+        .map_err(|_| Error::impossible(format!("`{}` holds a NUL byte", s.escape_debug())))
 }
 
 fn path(p: &Path) -> Result<CString, Error> {
@@ -181,9 +190,9 @@ fn components(inside: &str) -> Result<Vec<CString>, Error> {
 
 fn target(inside: &str) -> Result<Target, Error> {
     let mut folders = components(inside)?;
-    let name = folders
-        .pop()
-        .ok_or_else(|| Error::impossible(format!("`{inside}` names no file inside: it is the root")))?;
+    let name = folders.pop().ok_or_else(|| {
+        Error::impossible(format!("`{inside}` names no file inside: it is the root"))
+    })?;
     Ok(Target { folders, name, shown: text(inside)? })
 }
 

@@ -93,7 +93,9 @@ pub(crate) fn finish(
 
 fn ending(status: WaitStatus, timed_out: bool) -> Ending {
     match status {
-        WaitStatus::Signaled(_, nix::sys::signal::Signal::SIGKILL, _) if timed_out => Ending::Timeout,
+        WaitStatus::Signaled(_, nix::sys::signal::Signal::SIGKILL, _) if timed_out => {
+            Ending::Timeout
+        }
         WaitStatus::Signaled(_, signal, _) => Ending::Signal(signal as i32),
         WaitStatus::Exited(_, code) => Ending::Exit(code),
         // `Child::reap` returns nothing else.
@@ -114,7 +116,10 @@ fn cpu(usage: &Usage, rusage: &libc::rusage) -> Duration {
 
 /// Removes what is left and says whether anything remains. The mounts went with the last
 /// process of the namespace, and PID 1 can only be reaped once all others are gone.
-pub(crate) fn tear_down(cgroup: Option<JarCgroup>, remains: Remains<'_>) -> Result<Evidence, Error> {
+pub(crate) fn tear_down(
+    cgroup: Option<JarCgroup>,
+    remains: Remains<'_>,
+) -> Result<Evidence, Error> {
     let mut seen = Vec::new();
     if let Some(cgroup) = cgroup {
         if remains.keep {

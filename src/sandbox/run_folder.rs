@@ -27,7 +27,8 @@ pub(crate) struct RunFolder {
 impl RunFolder {
     /// Makes and locks a folder below `runs`, after removing what dead runs left there.
     pub(crate) fn create(runs: &Path) -> Result<Self, Error> {
-        let fail = |doing, path: &Path, source| Error::RunFolder { doing, path: path.to_owned(), source };
+        let fail =
+            |doing, path: &Path, source| Error::RunFolder { doing, path: path.to_owned(), source };
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -49,10 +50,7 @@ impl RunFolder {
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
             .map_err(|(_, e)| fail("locking", &lock_path, e.into()))?;
         let random = folder.path().file_name().map(|n| n.to_string_lossy().into_owned());
-        let id: String = random
-            .unwrap_or_default()
-            .trim_start_matches("new-")
-            .to_ascii_lowercase();
+        let id: String = random.unwrap_or_default().trim_start_matches("new-").to_ascii_lowercase();
         let path = runs.join(&id);
         fs::rename(folder.path(), &path).map_err(|e| fail("naming the run folder", &path, e))?;
         let _ = folder.keep();
@@ -105,7 +103,8 @@ pub(crate) fn cgroup_prefix(run_id: &str) -> String {
 /// Removes what dead runs left below `runs`: their processes, cgroups and folders. Says
 /// how many runs that were.
 pub(crate) fn sweep(runs: &Path) -> Result<usize, Error> {
-    let fail = |doing, path: &Path, source| Error::RunFolder { doing, path: path.to_owned(), source };
+    let fail =
+        |doing, path: &Path, source| Error::RunFolder { doing, path: path.to_owned(), source };
     let entries = match fs::read_dir(runs) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
         other => other.map_err(|e| fail("reading", runs, e))?,

@@ -13,6 +13,7 @@ use nix::sys::ptrace;
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
+use super::Error;
 use super::accounts::Accounts;
 use super::clone::{self, Child, KeepDumpable, Stack};
 use super::evidence::{self, Observed, Own};
@@ -20,11 +21,10 @@ use super::ids::{IdMap, Ids};
 use super::init::{self, Init, InitStdio, Probe, Report};
 use super::prepare::{self, Surroundings};
 use super::request::{Program, Request};
-use super::step::Step;
 use super::stdio::{self, Capture, Feed};
+use super::step::Step;
 use super::sys::CloneArgs;
 use super::tables::Tables;
-use super::Error;
 use crate::cgroup::{Ceilings, JarCgroup};
 
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -114,7 +114,8 @@ impl Running<'_> {
         let (status, usage) = reaped.map_err(|source| Error::Outside {
             doing: "reaping PID 1 of the sandbox",
             remedy: (source.raw_os_error() == Some(libc::ECHILD)).then(|| {
-                "do not ignore SIGCHLD, and do not wait for processes that you did not start".to_owned()
+                "do not ignore SIGCHLD, and do not wait for processes that you did not start"
+                    .to_owned()
             }),
             source,
         })?;
@@ -152,10 +153,9 @@ pub(crate) fn start<'a>(
     let (gate_reader, gate) = stdio::pipe().map_err(|e| Error::outside("making a pipe", e))?;
     let (keep_dumpable, dumpable) =
         KeepDumpable::new().map_err(|e| Error::outside("reading the dumpable flag", e))?;
-    let user = place
-        .accounts
-        .identify(&spec.user, place.ids)
-        .map_err(|e| Error::impossible(format!("cannot become the user of `{}`: {e}", spec.name)))?;
+    let user = place.accounts.identify(&spec.user, place.ids).map_err(|e| {
+        Error::impossible(format!("cannot become the user of `{}`: {e}", spec.name))
+    })?;
     let owner = (place.ids.outer(user.uid), place.ids.outer(user.gid));
     let mut streams = streams(request, by_pipe, owner)?;
     let script_reader = streams.script.as_ref().map(|_| streams.child[3].as_raw_fd());
@@ -194,7 +194,8 @@ pub(crate) fn start<'a>(
     drop(lower_mount);
     drop(std::mem::take(&mut streams.child));
 
-    let pidfd = jar.child.pidfd().try_clone_to_owned().map_err(|e| Error::outside("copying a pidfd", e))?;
+    let pidfd =
+        jar.child.pidfd().try_clone_to_owned().map_err(|e| Error::outside("copying a pidfd", e))?;
     let guard = cancel.on_raise(move || clone::kill(pidfd.as_fd()));
     let pid = jar.child.pid;
     if place.ids.namespaced() {
@@ -252,7 +253,9 @@ pub(crate) fn start<'a>(
         Vec::new()
     };
     let terminal = match &streams.socket {
-        Some(socket) => Some(receive(socket).map_err(|e| Error::outside("receiving the terminal", e))?),
+        Some(socket) => {
+            Some(receive(socket).map_err(|e| Error::outside("receiving the terminal", e))?)
+        }
         None => None,
     };
     let mut feeds = streams.feeds;
@@ -367,9 +370,12 @@ fn refused_clone(source: io::Error, into_cgroup: bool) -> Error {
 /// Waits until the child stands still right after its exec.
 fn wait_for_exec(jar: &Jar, cancel: &Cancel, place: &Place<'_>) -> Result<(), StartError> {
     loop {
-        let status = jar.child.wait_stop().map_err(|e| Error::outside("waiting for the shell", e))?;
+        let status =
+            jar.child.wait_stop().map_err(|e| Error::outside("waiting for the shell", e))?;
         match status {
-            WaitStatus::PtraceEvent(_, _, event) if event == libc::PTRACE_EVENT_EXEC => return Ok(()),
+            WaitStatus::PtraceEvent(_, _, event) if event == libc::PTRACE_EVENT_EXEC => {
+                return Ok(());
+            }
             WaitStatus::PtraceEvent(pid, ..) | WaitStatus::Stopped(pid, _) => {
                 ptrace::cont(pid, None).map_err(|e| Error::outside("waiting for the shell", e))?;
             }
@@ -425,7 +431,11 @@ fn why_gone(jar: &Jar, cancel: &Cancel, place: &Place<'_>) -> StartError {
 }
 
 fn gone_or(jar: &Jar, cancel: &Cancel, error: Error) -> Error {
-    if cancel.is_raised() && jar.init.report.failure().is_none() { Error::Interrupted } else { error }
+    if cancel.is_raised() && jar.init.report.failure().is_none() {
+        Error::Interrupted
+    } else {
+        error
+    }
 }
 
 /// Receives one descriptor (unix(7), `SCM_RIGHTS`).
@@ -435,8 +445,7 @@ fn receive(socket: &OwnedFd) -> io::Result<OwnedFd> {
     let mut parts = [io::IoSliceMut::new(&mut byte)];
     let mut space = nix::cmsg_space!(std::os::fd::RawFd);
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-    let message =
-        recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+    let message = recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(fds) = control {
             if let Some(fd) = fds.first() {

@@ -41,7 +41,13 @@ const fn as_fd(value: usize) -> RawFd {
 pub(crate) const CWD: RawFd = libc::AT_FDCWD;
 
 /// openat2(2), with the resolve flags given. Linux 5.6.
-pub(crate) fn openat2(dir: RawFd, path: &CStr, flags: i32, mode: u32, resolve: u64) -> Result<RawFd> {
+pub(crate) fn openat2(
+    dir: RawFd,
+    path: &CStr,
+    flags: i32,
+    mode: u32,
+    resolve: u64,
+) -> Result<RawFd> {
     #[repr(C)]
     struct OpenHow {
         flags: u64,
@@ -232,9 +238,8 @@ pub(crate) fn new_mount(
     const SET_STRING: usize = 1;
     const CREATE: usize = 6;
     let context = call(Sysno::fsopen, [ptr(kind), FSOPEN_CLOEXEC, 0, 0, 0, 0])?;
-    let config = |command, key, value| {
-        call(Sysno::fsconfig, [context, command, key, value, 0, 0]).map(drop)
-    };
+    let config =
+        |command, key, value| call(Sysno::fsconfig, [context, command, key, value, 0, 0]).map(drop);
     let made = (|| {
         config(SET_STRING, ptr(c"source"), ptr(source))?;
         for option in options {

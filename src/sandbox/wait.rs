@@ -9,8 +9,8 @@ use nix::sys::time::TimeSpec;
 
 use super::Error;
 use super::start::Running;
-use crate::cgroup::JarCgroup;
 use super::stdio::Capture;
+use crate::cgroup::JarCgroup;
 
 /// What the loop saw.
 pub(crate) struct Watched {
@@ -27,7 +27,10 @@ const OOM_STEP: Duration = Duration::from_millis(1);
 const OOM_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Reads, feeds and waits until PID 1 has ended and its pipes are drained.
-pub(crate) fn watch(running: &mut Running<'_>, timeout: Option<Duration>) -> Result<Watched, Error> {
+pub(crate) fn watch(
+    running: &mut Running<'_>,
+    timeout: Option<Duration>,
+) -> Result<Watched, Error> {
     let fail = |e: std::io::Error| Error::outside("watching the sandbox", e);
     let mut scratch = Capture::scratch();
     let deadline = timeout.and_then(|t| running.started.checked_add(t));

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use belljar::harness::spec::{
-    Asked, Capabilities, Limits, Network, RootfsRef, Spec, User,
-};
+use belljar::harness::spec::{Asked, Capabilities, Limits, Network, RootfsRef, Spec, User};
 use belljar::{JarOptions, JarRunner};
 
 /// The root filesystem that the tests use.
