@@ -490,7 +490,10 @@ fn mount_proc(init: &Init, root: RawFd) -> Result<(), Failure> {
     let mount = if init.own_proc {
         sys::new_mount(c"proc", c"proc", &[], NOSUID | NODEV | NOEXEC)
     } else {
-        sys::open_tree(sys::CWD, c"/proc", true)
+        sys::open_tree(sys::CWD, c"/proc", false).and_then(|mount| {
+            let attr = MountAttr { set: NOSUID | NODEV | NOEXEC, ..MountAttr::default() };
+            sys::mount_setattr(mount, &attr, false).map(|()| mount)
+        })
     }
     .at(Step::Proc)?;
     sys::attach(mount, target).at(Step::Proc)?;
