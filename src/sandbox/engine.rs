@@ -188,6 +188,8 @@ impl Engine {
             };
             match start::start(request, &place, cgroup, &asked, cancel) {
                 Ok(running) => return Ok(Started { running, lower, upper, cgroup_name }),
+                // Whatever step a cancelled jar was at, it failed because it was killed.
+                Err(StartError::Final(_)) if cancel.is_raised() => return Err(Error::Interrupted),
                 Err(StartError::Final(error)) => return Err(error),
                 Err(StartError::NotMappable) => lower.mappable.store(false, Ordering::Relaxed),
                 Err(StartError::NoPtrace(errno)) if by_pipe => {

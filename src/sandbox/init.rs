@@ -76,6 +76,8 @@ pub(crate) struct Init {
     pub(crate) workdir: Vec<CString>,
     /// Standard input, output and error; or a unix socket that takes a terminal.
     pub(crate) stdio: InitStdio,
+    /// Whether to give the pipes to the user: a parent without privileges cannot.
+    pub(crate) give_pipes: bool,
     /// A pipe that the shell reads its script from, to appear as descriptor 3.
     pub(crate) script_pipe: Option<RawFd>,
     /// Descriptors of the caller's are left open: only a weakened jar does.
@@ -735,7 +737,14 @@ fn enter_root(init: &Init, root: RawFd) -> Result<(), Failure> {
 
 fn stdio(init: &Init) -> Result<(), Failure> {
     let from = match init.stdio {
-        InitStdio::Pipes(pipes) => pipes,
+        InitStdio::Pipes(pipes) => {
+            if init.give_pipes {
+                for pipe in pipes.iter().chain(&init.script_pipe) {
+                    sys::fchown(*pipe, init.uid, init.gid).at(Step::Stdio)?;
+                }
+            }
+            pipes
+        }
         InitStdio::Terminal(socket) => {
             let flags = libc::O_RDWR | libc::O_NOCTTY;
             let master =

@@ -141,6 +141,7 @@ pub(crate) fn prepare(
         keep_lower: off(Property::RootfsUntouched),
         workdir: components(&spec.workdir)?,
         stdio: s.stdio,
+        give_pipes: request.program == Program::Script && matches!(s.ids, Ids::Ranges { .. }),
         script_pipe: s.script_pipe,
         keep_descriptors: off(Property::Descriptors),
         rlimits: s.tables.rlimits.clone(),

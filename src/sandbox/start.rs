@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::ptrace;
 use nix::sys::wait::WaitStatus;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Uid};
 
 use super::Error;
 use super::accounts::Accounts;
@@ -156,7 +156,10 @@ pub(crate) fn start<'a>(
     let user = place.accounts.identify(&spec.user, place.ids).map_err(|e| {
         Error::impossible(format!("cannot become the user of `{}`: {e}", spec.name))
     })?;
-    let owner = (place.ids.outer(user.uid), place.ids.outer(user.gid));
+    // With a single id they belong to the right user already, with ranges the child sees to it.
+    let owner = Uid::effective()
+        .is_root()
+        .then(|| (place.ids.outer(user.uid), place.ids.outer(user.gid)));
     let mut streams = streams(request, by_pipe, owner)?;
     let script_reader = streams.script.as_ref().map(|_| streams.child[3].as_raw_fd());
     let stdio = std::mem::replace(&mut streams.init, InitStdio::Pipes([-1; 3]));
@@ -266,7 +269,7 @@ pub(crate) fn start<'a>(
     let started = Instant::now();
     if traced {
         ptrace::detach(Pid::from_raw(pid), None)
-            .map_err(|e| gone_or(&jar, cancel, Error::outside("letting PID 1 run", e)))?;
+            .map_err(|e| Error::outside("letting PID 1 run", e))?;
     }
     drop(guard);
     Ok(Running { jar, cgroup, evidence, started, terminal, output: streams.output, feeds })
@@ -275,8 +278,9 @@ pub(crate) fn start<'a>(
 fn streams<'a>(
     request: &Request<'a>,
     by_pipe: bool,
-    owner: (u32, u32),
+    owner: Option<(u32, u32)>,
 ) -> Result<Streams<'a>, Error> {
+    let give = |end| owner.map_or(Ok(()), |(uid, gid)| stdio::give(end, uid, gid));
     let make = || -> io::Result<Streams<'a>> {
         let none = || Streams {
             child: Vec::new(),
@@ -307,7 +311,7 @@ fn streams<'a>(
                 let (stdout, stdout_writer) = stdio::pipe()?;
                 let (stderr, stderr_writer) = stdio::pipe()?;
                 for end in [&stdin_reader, &stdout_writer, &stderr_writer] {
-                    stdio::give(end, owner.0, owner.1)?;
+                    give(end)?;
                 }
                 let init = InitStdio::Pipes([
                     stdin_reader.as_raw_fd(),
@@ -317,7 +321,7 @@ fn streams<'a>(
                 let mut child = vec![stdin_reader, stdout_writer, stderr_writer];
                 let script = if by_pipe {
                     let (reader, writer) = stdio::pipe()?;
-                    stdio::give(&reader, owner.0, owner.1)?;
+                    give(&reader)?;
                     stdio::fill_with_blanks(&writer)?;
                     child.push(reader);
                     Some(writer)
@@ -427,14 +431,6 @@ fn why_gone(jar: &Jar, cancel: &Cancel, place: &Place<'_>) -> StartError {
         None => StartError::Final(Error::impossible(
             "the sandbox was killed from outside while it was being set up",
         )),
-    }
-}
-
-fn gone_or(jar: &Jar, cancel: &Cancel, error: Error) -> Error {
-    if cancel.is_raised() && jar.init.report.failure().is_none() {
-        Error::Interrupted
-    } else {
-        error
     }
 }
 
