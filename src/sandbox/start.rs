@@ -157,9 +157,8 @@ pub(crate) fn start<'a>(
         Error::impossible(format!("cannot become the user of `{}`: {e}", spec.name))
     })?;
     // With a single id they belong to the right user already, with ranges the child sees to it.
-    let owner = Uid::effective()
-        .is_root()
-        .then(|| (place.ids.outer(user.uid), place.ids.outer(user.gid)));
+    let owner =
+        Uid::effective().is_root().then(|| (place.ids.outer(user.uid), place.ids.outer(user.gid)));
     let mut streams = streams(request, by_pipe, owner)?;
     let script_reader = streams.script.as_ref().map(|_| streams.child[3].as_raw_fd());
     let stdio = std::mem::replace(&mut streams.init, InitStdio::Pipes([-1; 3]));
@@ -280,7 +279,7 @@ fn streams<'a>(
     by_pipe: bool,
     owner: Option<(u32, u32)>,
 ) -> Result<Streams<'a>, Error> {
-    let give = |end| owner.map_or(Ok(()), |(uid, gid)| stdio::give(end, uid, gid));
+    let give = |end: &OwnedFd| owner.map_or(Ok(()), |(uid, gid)| stdio::give(end, uid, gid));
     let make = || -> io::Result<Streams<'a>> {
         let none = || Streams {
             child: Vec::new(),
