@@ -4,3 +4,6 @@
 pub use belljar_harness as harness;
 
 pub mod rootfs;
+
+#[cfg(feature = "cli")]
+pub mod cli;

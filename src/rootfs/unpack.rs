@@ -426,7 +426,7 @@ fn copy(
     raw: &[u8],
     cancel: &Cancel,
 ) -> Result<u64, UnpackError> {
-    let mut buffer = [0_u8; HOLE * 16];
+    let mut buffer = vec![0_u8; HOLE * 16];
     let mut count = 0_u64;
     loop {
         let got = match entry.read(&mut buffer) {
