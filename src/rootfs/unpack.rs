@@ -71,6 +71,9 @@ pub(super) fn unpack(archive: impl Read, root: &Path, cancel: &Cancel) -> Result
     if count == 0 {
         return Err(UnpackError::Empty);
     }
+    if let Some(what) = target.container_image() {
+        return Err(UnpackError::Image { what });
+    }
     target.finish()
 }
 
@@ -340,6 +343,20 @@ impl Target<'_> {
                 Ok(())
             }
             other => other,
+        }
+    }
+
+    /// What kind of container image this is, if it is one and not a root filesystem.
+    fn container_image(&self) -> Option<&'static str> {
+        let has = |path: &str| open_in_root(&self.root, Path::new(path), OFlag::O_PATH).is_ok();
+        if ["usr", "bin", "etc"].into_iter().any(has) {
+            None
+        } else if has("manifest.json") {
+            Some("an archive of `docker save`")
+        } else if has("oci-layout") {
+            Some("an archive of an OCI image layout")
+        } else {
+            None
         }
     }
 
