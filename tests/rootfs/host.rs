@@ -8,7 +8,7 @@ use std::process::Command;
 
 use belljar::harness::spec::RootfsRef;
 
-use crate::support::{Bench, is_root, nowhere, read};
+use crate::support::{Bench, is_lock, is_root, nowhere, read};
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -148,7 +148,7 @@ fn earlier_snapshots_go_unless_they_are_used() {
     let left: HashSet<_> = fs::read_dir(&images)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| !name.ends_with(".lock"))
+        .filter(|name| !is_lock(name))
         .collect();
     let key = current.path.parent().unwrap().file_name().unwrap().to_str().unwrap();
     assert_eq!(left, HashSet::from([key.to_owned(), "host-used".to_owned()]));

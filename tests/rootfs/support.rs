@@ -86,7 +86,7 @@ impl Bench {
             let left: Vec<_> = fs::read_dir(self.store.path().join(folder))
                 .unwrap()
                 .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .filter(|name| !name.ends_with(".lock"))
+                .filter(|name| !is_lock(name))
                 .collect();
             assert_eq!(left, [""; 0], "{folder}");
         }
@@ -234,7 +234,12 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// Whether a name in `images/` is that of a lock, which may outlive its image.
+pub(crate) fn is_lock(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|end| end == "lock")
 }
 
 pub(crate) fn read(rootfs: &Rootfs, path: &str) -> String {
