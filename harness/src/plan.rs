@@ -263,21 +263,23 @@ fn ceilings(
     let limits = &mut case.spec.limits;
     // A ceiling of the host's choice is let go of, one that the case wrote never is.
     macro_rules! keep_or_drop {
-        ($key:ident, $lack:expr, $name:literal) => {
+        ($key:ident, $lack:expr, $name:literal, $notice:expr) => {
             if let Some(lack) = $lack {
                 if limits.$key.value.is_some() {
                     if limits.$key.written {
                         return unenforceable($name, lack);
                     }
                     limits.$key.value = None;
-                    dropped.$key = true;
+                    dropped.$key = $notice;
                 }
             }
         };
     }
-    keep_or_drop!(swap, &host.no_swap, "swap");
-    keep_or_drop!(pids, &host.no_pids, "pids");
-    keep_or_drop!(cpus, &host.no_cpus, "cpus");
+    // Without a ceiling on memory nobody misses the one on swap.
+    let with_memory = limits.memory.value.is_some();
+    keep_or_drop!(swap, &host.no_swap, "swap", dropped.swap || with_memory);
+    keep_or_drop!(pids, &host.no_pids, "pids", true);
+    keep_or_drop!(cpus, &host.no_cpus, "cpus", true);
     if let Some(lack) = &host.no_disk {
         // The layer always has some size; what an unwritten one comes to is the runner's affair.
         if limits.disk.written {

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Cancel;
 use crate::case::{Case, Expect};
 use crate::host::{CgroupLayout, HostFacts, Lack};
 use crate::outcome::{Captured, Ending, Evidence, Outcome, Property, RootfsUsed, State};
+use crate::runner::{Runner, SetupError};
 use crate::spec::{Asked, Capabilities, Limits, Network, RootfsRef, Spec, User};
 
 /// A case as a file without a header gives it.
@@ -92,4 +94,20 @@ pub(crate) fn host() -> HostFacts {
 /// A lack of `what`.
 pub(crate) fn lack(what: &str) -> Lack {
     Lack { what: what.to_owned(), remedy: "run `mend it`".to_owned() }
+}
+
+/// A runner that does with each case what a function says.
+pub(crate) struct Fake<F>(pub(crate) HostFacts, pub(crate) F);
+
+impl<F> Runner for Fake<F>
+where
+    F: Fn(&Spec, &Cancel) -> Result<Outcome, SetupError> + Sync,
+{
+    fn host(&self) -> &HostFacts {
+        &self.0
+    }
+
+    fn run(&self, spec: &Spec, cancel: &Cancel) -> Result<Outcome, SetupError> {
+        (self.1)(spec, cancel)
+    }
 }
