@@ -12,6 +12,22 @@ pub fn visible(bytes: &[u8]) -> String {
     render(bytes, |c| c == '\t' || c == '\n')
 }
 
+/// Our own text with foreign text in it, made harmless for a terminal. Unlike
+/// [`visible`] it doubles no backslash, so what is escaped already stays as it is.
+pub fn neutral(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\t' | '\n' => out.push(c),
+            c if acts(c) => {
+                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// Like [`visible`] for one line without its line feed: tabs are escaped too, and
 /// so are blanks at the end, as `\x20`.
 pub fn visible_line(bytes: &[u8]) -> String {
@@ -135,13 +151,18 @@ pub fn signal(number: i32) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{quoted, seconds, signal, size, visible, visible_line};
+    use super::{neutral, quoted, seconds, signal, size, visible, visible_line};
 
     #[test]
     fn nothing_acts_on_a_terminal() {
         assert_eq!(visible(b"a\x1b[31mb\tc\r\n"), "a\\x1b[31mb\tc\\r\n");
         assert_eq!(visible("\u{9b}x \u{202e}y é".as_bytes()), "\\u{9b}x \\u{202e}y é");
         assert_eq!(visible(b"\xff\x00"), "\\xff\\x00");
+    }
+
+    #[test]
+    fn our_own_text_is_escaped_once() {
+        assert_eq!(neutral("a\x1b[0m\tb\n\\x1b"), "a\\u{1b}[0m\tb\n\\x1b");
     }
 
     #[test]

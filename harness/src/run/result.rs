@@ -63,8 +63,8 @@ pub struct Summary {
     pub skipped: usize,
     /// Cases without a sandbox.
     pub errors: usize,
-    /// Of `skipped` and `errors`, those that the end of the run cut off.
-    pub cut_off: usize,
+    /// Of `skipped`, those that never started because the run ended before.
+    pub not_run: usize,
     /// Whether somebody asked the run to stop.
     pub interrupted: bool,
     /// Wall clock of the run.
@@ -77,9 +77,11 @@ impl Summary {
         match result.status {
             Status::Passed => self.passed += 1,
             Status::Failed => self.failed += 1,
-            Status::Skipped => self.skipped += 1,
+            Status::Skipped => {
+                self.skipped += 1;
+                self.not_run += usize::from(result.cut_off);
+            }
             Status::Error => self.errors += 1,
         }
-        self.cut_off += usize::from(result.cut_off);
     }
 }

@@ -61,7 +61,7 @@ fn every_case_ends_once_and_is_counted() {
         });
         let (results, summary) = collect(&numbered(50), &runner, options(jobs), &Cancel::new());
         assert_eq!((summary.passed, summary.failed, summary.errors), (48, 1, 1));
-        assert_eq!((summary.skipped, summary.cut_off, summary.interrupted), (0, 0, false));
+        assert_eq!((summary.skipped, summary.not_run, summary.interrupted), (0, 0, false));
         assert_eq!(results["case-3"].failures[0].expectation, "exit");
         let error = &results["case-5"];
         assert_eq!(error.status, Status::Error);
@@ -160,7 +160,7 @@ fn a_raised_cancel_stops_what_runs_and_starts_nothing_more() {
     let (results, summary) = collect(&numbered(10), &runner, options(2), &cancel);
     raiser.join().unwrap();
     assert!(summary.interrupted);
-    assert_eq!((summary.errors, summary.skipped, summary.cut_off), (2, 8, 10));
+    assert_eq!((summary.errors, summary.skipped, summary.not_run), (2, 8, 8));
     assert_eq!(results["case-0"].reason.as_deref(), Some("interrupted"));
     assert_eq!(results["case-9"].reason.as_deref(), Some("not run: interrupted"));
     assert_eq!(results["case-9"].status, Status::Skipped);
@@ -176,7 +176,7 @@ fn nothing_starts_after_a_failure_when_it_shall_not() {
     let options = RunOptions { fail_fast: true, ..options(1) };
     let (results, summary) = collect(&numbered(10), &runner, options, &Cancel::new());
     assert_eq!(runs.load(Ordering::SeqCst), 2);
-    assert_eq!((summary.passed, summary.failed, summary.skipped, summary.cut_off), (1, 1, 8, 8));
+    assert_eq!((summary.passed, summary.failed, summary.skipped, summary.not_run), (1, 1, 8, 8));
     assert!(!summary.interrupted);
     let reason = results["case-2"].reason.as_deref();
     assert_eq!(reason, Some("not run: an earlier case did not pass"));
