@@ -169,14 +169,9 @@ pub fn plan(cases: Vec<Case>, host: &HostFacts, options: &PlanOptions) -> Plan {
     let cases: Vec<_> = cases
         .into_iter()
         .filter(|case| options.selection.wants(case))
-        .map(|case| decide_with(case, host, options, &mut dropped))
+        .map(|case| decide(case, host, options, &mut dropped))
         .collect();
     Plan { filtered_out: all - cases.len(), cases, notices: dropped.notices(host) }
-}
-
-/// Plans one case by itself; see [`plan`].
-pub fn decide(case: Case, host: &HostFacts, options: &PlanOptions) -> Planned {
-    decide_with(case, host, options, &mut Dropped::default())
 }
 
 /// Whether what the host lacks could make this case be skipped. If not, there is no
@@ -191,7 +186,7 @@ fn needs_memory(case: &Case) -> bool {
     case.expect.oom || (memory.written && memory.value.is_some())
 }
 
-fn decide_with(
+fn decide(
     mut case: Case,
     host: &HostFacts,
     options: &PlanOptions,
