@@ -122,6 +122,12 @@ impl std::str::FromStr for TimeoutScale {
     }
 }
 
+impl fmt::Display for TimeoutScale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A factor that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no factor for time-outs: use a number above zero, such as 2 or 0.5")]

@@ -55,8 +55,7 @@ pub fn quoted(bytes: &[u8]) -> String {
 
 fn render(bytes: &[u8], keep: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(bytes.len());
-    let mut chunks = bytes.utf8_chunks().peekable();
-    while let Some(chunk) = chunks.next() {
+    for chunk in bytes.utf8_chunks() {
         let mut chars = chunk.valid().chars().peekable();
         while let Some(c) = chars.next() {
             match c {

@@ -33,14 +33,9 @@ impl EnvOptions {
     ///
     /// # Errors
     /// For the first variable with a value that makes no sense.
-    pub fn read(
-        var: impl Fn(&str) -> Option<OsString>,
-        base: &Path,
-    ) -> Result<Self, BadVariable> {
+    pub fn read(var: impl Fn(&str) -> Option<OsString>, base: &Path) -> Result<Self, BadVariable> {
         let mut options = Self::default();
-        if let Some(rootfs) =
-            value(&var, "BELLJAR_ROOTFS", |text| RootfsRef::parse(text, base))?
-        {
+        if let Some(rootfs) = value(&var, "BELLJAR_ROOTFS", |text| RootfsRef::parse(text, base))? {
             options.overrides.rootfs = Some(rootfs);
         }
         if let Some(memory) = value(&var, "BELLJAR_MEMORY", values::memory)? {

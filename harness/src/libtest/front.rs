@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -10,7 +11,7 @@ use libtest_mimic::{Arguments, Completion, Conclusion, Failed, Trial};
 
 use super::env::EnvOptions;
 use crate::case::{self, Case, CaseError};
-use crate::plan::{depends_on_host, plan};
+use crate::plan::{PlanOptions, depends_on_host, plan};
 use crate::report::{Details, first_line};
 use crate::run::{CaseResult, Notices, Status, run_case};
 use crate::runner::SetupError;
@@ -41,12 +42,12 @@ pub fn main(
     let options = EnvOptions::read(|name| std::env::var_os(name), Path::new(""));
     let front = options.map_err(|error| error.to_string()).and_then(|options| {
         set_threads(&mut args, std::env::var_os("RUST_TEST_THREADS"))?;
-        Front::new(root, &args, options, cancel, runner)
+        Ok(Front::new(root, &args, options, cancel, runner))
     });
     match front.and_then(|front| front.run(&args)) {
         Ok(conclusion) => conclusion.exit_code(),
         Err(message) => {
-            eprintln!("Error: {message}");
+            say(&format!("Error: {message}"));
             ExitCode::from(FAILED)
         }
     }
@@ -75,6 +76,8 @@ pub(super) fn set_threads(args: &mut Arguments, var: Option<OsString>) -> Result
 /// What all trials share.
 struct Shared {
     options: EnvOptions,
+    /// How a case that runs is planned; which are ignored is up to `options`.
+    plan: PlanOptions,
     cancel: Cancel,
     notices: Notices,
     make: Box<dyn Fn(&Notices) -> Made + Send + Sync>,
@@ -101,25 +104,27 @@ impl Front {
     pub(super) fn new(
         root: &Path,
         args: &Arguments,
-        mut options: EnvOptions,
+        options: EnvOptions,
         cancel: &Cancel,
         make: impl Fn(&Notices) -> Made + Send + Sync + 'static,
-    ) -> Result<Self, String> {
+    ) -> Self {
+        let mut plan = options.plan.clone();
         if args.ignored || args.include_ignored {
             // Whoever asks for ignored tests wants to see why they do not run.
-            options.plan.memory_none = false;
+            plan.memory_none = false;
         }
-        Ok(Self {
+        Self {
             root: root.to_owned(),
             shared: Arc::new(Shared {
                 options,
+                plan,
                 cancel: cancel.clone(),
-                notices: Notices::new(|line| eprintln!("note: {line}")),
+                notices: Notices::new(|line| say(&format!("note: {line}"))),
                 make: Box::new(make),
                 made: OnceLock::new(),
                 exact: args.exact && args.filter.is_some(),
             }),
-        })
+        }
     }
 
     pub(super) fn run(self, args: &Arguments) -> Result<Conclusion, String> {
@@ -208,7 +213,7 @@ fn run_trial(case: Case, shared: &Shared) -> Result<Completion, Failed> {
             return Err(Failed::from(message));
         }
     };
-    let plan = plan(vec![case], runner.host(), &shared.options.plan);
+    let plan = plan(vec![case], runner.host(), &shared.plan);
     for notice in &plan.notices {
         shared.notices.say(notice);
     }
@@ -226,10 +231,15 @@ fn run_trial(case: Case, shared: &Shared) -> Result<Completion, Failed> {
     }
 }
 
-/// nextest makes the message of a JUnit report from this line.
+/// nextest makes the message of a `JUnit` report from this line.
 fn announce(message: &str) {
     let line = message.lines().next().unwrap_or_default();
-    eprintln!("Error: {}", line.strip_prefix("error: ").unwrap_or(line));
+    say(&format!("Error: {}", line.strip_prefix("error: ").unwrap_or(line)));
+}
+
+/// Unlike `eprintln!` it does not panic when nobody listens.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn told(case: &Case, result: &CaseResult) -> String {

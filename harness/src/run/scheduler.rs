@@ -52,13 +52,13 @@ pub enum Event<'a> {
         /// The case.
         case: &'a Case,
         /// What became of it.
-        result: CaseResult,
+        result: &'a CaseResult,
     },
 }
 
 enum Message {
     Started(usize),
-    Ended(usize, CaseResult),
+    Ended(usize, Box<CaseResult>),
 }
 
 /// Works `plan` off and tells `on_event`, in the calling thread, what happens.
@@ -94,7 +94,8 @@ pub fn run(
                 }
                 Message::Ended(index, result) => {
                     summary.count(&result);
-                    on_event(Event::Ended { index, case: &plan.cases[index].case, result });
+                    let case = &plan.cases[index].case;
+                    on_event(Event::Ended { index, case, result: &result });
                 }
             }
         }
@@ -190,7 +191,7 @@ impl Queue<'_> {
             if options.fail_fast && matches!(result.status, Status::Failed | Status::Error) {
                 self.stop.store(true, Ordering::SeqCst);
             }
-            if sender.send(Message::Ended(index, result)).is_err() {
+            if sender.send(Message::Ended(index, Box::new(result))).is_err() {
                 return;
             }
         }

@@ -37,7 +37,7 @@ fn collect(
     let summary = run(plan, runner, options, cancel, |event| {
         if let Event::Ended { case, result, index } = event {
             assert_eq!(plan.cases[index].case.name, case.name);
-            assert!(results.insert(case.name.clone(), result).is_none(), "ended twice");
+            assert!(results.insert(case.name.clone(), result.clone()).is_none(), "ended twice");
         }
     });
     assert_eq!(results.len(), plan.cases.len());
