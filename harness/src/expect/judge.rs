@@ -31,7 +31,7 @@ pub enum VerdictStatus {
 pub struct Failure {
     /// Its key below `[expect]`, such as `exit`, `stdout.contains` or `isolation.hostname`.
     pub expectation: String,
-    /// What was expected and what was seen, in one line.
+    /// What was expected and what was seen, in one line that follows the key and a colon.
     pub message: String,
     /// The difference, for streams that should have been equal.
     pub diff: Option<String>,

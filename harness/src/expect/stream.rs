@@ -24,7 +24,7 @@ pub(super) fn judge(
         if !contains(&got.bytes, needle.as_bytes()) {
             failures.push(Failure::new(
                 format!("{name}.contains"),
-                format!("{} does not contain {}", called(name, got), quoted(needle.as_bytes())),
+                format!("does not contain {}{}", quoted(needle.as_bytes()), but_empty(got)),
             ));
         }
     }
@@ -33,7 +33,7 @@ pub(super) fn judge(
             failures.push(Failure::new(
                 format!("{name}.not-contains"),
                 format!(
-                    "{name} contains {}, in line {}",
+                    "contains {}, in line {}",
                     quoted(needle.as_bytes()),
                     line_of(&got.bytes, at)
                 ),
@@ -44,7 +44,7 @@ pub(super) fn judge(
         if !pattern.is_match(&got.bytes) {
             failures.push(Failure::new(
                 format!("{name}.matches"),
-                format!("nothing in {} matches `{}`", called(name, got), pattern.as_str()),
+                format!("nothing matches `{}`{}", pattern.as_str(), but_empty(got)),
             ));
         }
     }
@@ -72,7 +72,7 @@ fn truncated(name: &str, expect: &StreamExpect, got: &Captured, failures: &mut V
     failures.push(Failure::new(
         name,
         format!(
-            "only the first {} of {} of {name} were kept, so {} cannot be judged; raise `output`",
+            "only the first {} of {} were kept, so {} cannot be judged; raise `output`",
             size(got.bytes.len() as u64),
             size(got.total),
             unknown.join(", ")
@@ -95,16 +95,16 @@ fn equals(
         None => "what was expected".to_owned(),
     };
     let message = if got.bytes.is_empty() {
-        format!("{name} is empty; {wanted} is {}", size(expected.len() as u64))
+        format!("is empty; {wanted} is {}", size(expected.len() as u64))
     } else if expected.is_empty() {
-        format!("{name} should be empty, but {} came", size(got.total))
+        format!("should be empty, but {} came", size(got.total))
     } else if expected.strip_suffix(b"\n") == Some(&got.bytes) {
-        format!("{name} lacks the line feed at the end of {wanted}")
+        format!("lacks the line feed at the end of {wanted}")
     } else if got.bytes.strip_suffix(b"\n") == Some(expected) {
-        format!("{name} ends with a line feed that {wanted} does not have")
+        format!("ends with a line feed that {wanted} does not have")
     } else {
         let at = expected.iter().zip(&got.bytes).take_while(|(a, b)| a == b).count();
-        format!("{name} differs from {wanted}, first in line {}", line_of(&got.bytes, at))
+        format!("differs from {wanted}, first in line {}", line_of(&got.bytes, at))
     };
     failures.push(Failure {
         expectation: name.to_owned(),
@@ -113,8 +113,8 @@ fn equals(
     });
 }
 
-fn called(name: &str, got: &Captured) -> String {
-    if got.bytes.is_empty() { format!("{name}, which is empty,") } else { name.to_owned() }
+fn but_empty(got: &Captured) -> &'static str {
+    if got.bytes.is_empty() { ": it is empty" } else { "" }
 }
 
 /// The line, counted from one, in which the byte at `at` stands.
@@ -175,11 +175,11 @@ mod tests {
     fn equality_is_byte_exact() {
         assert_eq!(whole(&equal_to(b"alpha\n"), b"alpha\n"), []);
         for (got, message) in [
-            (&b"alpha"[..], "stdout lacks the line feed at the end of what was expected"),
-            (b"alpha\n\n", "stdout ends with a line feed that what was expected does not have"),
-            (b"alphA\n", "stdout differs from what was expected, first in line 1"),
-            (b"alpha\nx", "stdout differs from what was expected, first in line 2"),
-            (b"", "stdout is empty; what was expected is 6 bytes"),
+            (&b"alpha"[..], "lacks the line feed at the end of what was expected"),
+            (b"alpha\n\n", "ends with a line feed that what was expected does not have"),
+            (b"alphA\n", "differs from what was expected, first in line 1"),
+            (b"alpha\nx", "differs from what was expected, first in line 2"),
+            (b"", "is empty; what was expected is 6 bytes"),
         ] {
             let failures = whole(&equal_to(b"alpha\n"), got);
             assert_eq!(failures.len(), 1);
@@ -188,17 +188,14 @@ mod tests {
             assert!(failures[0].diff.is_some());
         }
         let failures = whole(&equal_to(b""), b"noise");
-        assert_eq!(failures[0].message, "stdout should be empty, but 5 bytes came");
+        assert_eq!(failures[0].message, "should be empty, but 5 bytes came");
     }
 
     #[test]
     fn a_snapshot_is_named() {
         let expect = StreamExpect { snapshot: Some("a/b.stdout".into()), ..equal_to(b"x\n") };
         let failures = whole(&expect, b"y\n");
-        assert_eq!(
-            failures[0].message,
-            "stdout differs from the snapshot a/b.stdout, first in line 1"
-        );
+        assert_eq!(failures[0].message, "differs from the snapshot a/b.stdout, first in line 1");
     }
 
     #[test]
@@ -218,9 +215,9 @@ mod tests {
         assert_eq!(
             got,
             [
-                ("stdout.contains", "stdout does not contain \"nine\""),
-                ("stdout.not-contains", "stdout contains \"two\", in line 2"),
-                ("stdout.matches", "nothing in stdout matches `(?m)^hree$`"),
+                ("stdout.contains", "does not contain \"nine\""),
+                ("stdout.not-contains", "contains \"two\", in line 2"),
+                ("stdout.matches", "nothing matches `(?m)^hree$`"),
             ]
         );
     }

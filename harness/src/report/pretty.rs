@@ -67,7 +67,10 @@ impl<W: Write> Pretty<W> {
     }
 
     fn line(&mut self, case: &Case, result: &CaseResult) -> io::Result<()> {
-        let (style, word) = self.word(result.status);
+        let (style, word) = match result.cut_off {
+            true => (self.palette.skip, "stop"),
+            false => self.word(result.status),
+        };
         let dim = self.palette.dim;
         write!(self.out, "{style}{word:5}{style:#} ")?;
         match (&result.outcome, &result.reason) {
@@ -76,7 +79,7 @@ impl<W: Write> Pretty<W> {
                 let width = self.width;
                 writeln!(self.out, "{:width$}  {dim}{time:>8}{dim:#}", case.name)
             }
-            (None, Some(reason)) if result.status == Status::Skipped => {
+            (None, Some(reason)) if result.status == Status::Skipped || result.cut_off => {
                 let width = self.width;
                 let reason = neutral(reason).replace('\n', " ");
                 writeln!(self.out, "{:width$}  {dim}{reason}{dim:#}", case.name)
@@ -108,7 +111,7 @@ impl<W: Write> Report for Pretty<W> {
         if result.cut_off && result.status == Status::Skipped {
             return Ok(());
         }
-        let unhappy = matches!(result.status, Status::Failed | Status::Error);
+        let unhappy = matches!(result.status, Status::Failed | Status::Error) && !result.cut_off;
         if self.options.verbosity > Verbosity::Quiet || unhappy || self.options.no_capture {
             self.line(case, result)?;
             let details = Details {
@@ -118,15 +121,14 @@ impl<W: Write> Report for Pretty<W> {
                 whole_output: self.options.no_capture,
                 evidence: self.options.verbosity == Verbosity::Verbose,
             };
-            for line in details.to_string().lines() {
+            let details = if result.cut_off { String::new() } else { details.to_string() };
+            for line in details.lines() {
                 writeln!(self.out, "      {line}")?;
             }
         }
         if unhappy {
-            if !result.cut_off {
-                let dim = self.palette.dim;
-                writeln!(self.out, "      {dim}rerun:{dim:#} {}", (self.rerun)(case))?;
-            }
+            let dim = self.palette.dim;
+            writeln!(self.out, "      {dim}rerun:{dim:#} {}", (self.rerun)(case))?;
             self.unhappy.push((result.status, case.name.clone()));
         }
         self.out.flush()

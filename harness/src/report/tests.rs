@@ -51,6 +51,7 @@ fn all_kinds() -> Vec<(Case, CaseResult)> {
         (wrong.clone(), judged(&wrong, noisy)),
         (case("later"), not_run(Status::Skipped, "not today", None, false)),
         (case("refused"), not_run(Status::Error, "clone3: EPERM", Some("run `sysctl x=1`"), false)),
+        (case("stopped"), not_run(Status::Error, "interrupted", None, true)),
         (case("never"), not_run(Status::Skipped, "not run: interrupted", None, true)),
     ]
 }
@@ -79,7 +80,7 @@ fn pretty_says_what_happened_and_how_to_rerun_it() {
     let text = pretty(PrettyOptions::default(), &all_kinds());
     let expected = r"pass  first::alpha           0.003s
 FAIL  first::wrong-output    0.003s
-      stdout: stdout differs from what was expected, first in line 1
+      stdout: differs from what was expected, first in line 1
         --- expected stdout
         +++ stdout
         @@ -1 +1 @@
@@ -93,11 +94,12 @@ ERROR refused
       clone3: EPERM
       to mend it: run `sysctl x=1`
       rerun: belljar run test-cases --filter '=refused'
+stop  stopped              interrupted
 
 FAIL  first::wrong-output
 ERROR refused
 
-1 passed, 1 failed, 1 skipped, 1 error, 1 not run in 0.012s
+1 passed, 1 failed, 1 skipped, 2 errors, 1 not run in 0.012s
 ";
     assert_eq!(text, expected);
 }
