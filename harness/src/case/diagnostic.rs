@@ -85,7 +85,7 @@ impl fmt::Display for Diagnostic {
 #[error("{}", joined(.first, .more))]
 pub struct CaseError {
     /// The first mistake.
-    pub first: Diagnostic,
+    pub first: Box<Diagnostic>,
     /// The other mistakes of the same file.
     pub more: Vec<Diagnostic>,
 }
@@ -94,7 +94,7 @@ impl CaseError {
     /// The error for these mistakes; `None` if there are none.
     pub fn from_diagnostics(diagnostics: Vec<Diagnostic>) -> Option<Self> {
         let mut rest = diagnostics.into_iter();
-        rest.next().map(|first| Self { first, more: rest.collect() })
+        rest.next().map(|first| Self { first: Box::new(first), more: rest.collect() })
     }
 
     /// The file that is wrong: the case, or a `belljar.toml` that it inherits from.
@@ -125,7 +125,7 @@ impl CaseError {
 
 impl From<Diagnostic> for CaseError {
     fn from(first: Diagnostic) -> Self {
-        Self { first, more: Vec::new() }
+        Self { first: Box::new(first), more: Vec::new() }
     }
 }
 

@@ -1,10 +1,19 @@
 //! From paths to cases: what the fronts call.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::diagnostic::{CaseError, LoadErrors};
+use super::defaults::Defaults;
+use super::diagnostic::{CaseError, Diagnostic, LoadErrors};
+use super::discover::{Found, discover, lookup, read_regular};
+use super::files::FixtureBase;
+use super::header;
+use super::layer::Layer;
 use super::model::Case;
+use super::resolve::{Subject, resolve};
+use super::root::start;
 use crate::spec::RootfsRef;
 
 /// Flags and variables that replace *defaults*: what a case or a folder writes
@@ -26,15 +35,55 @@ pub struct Listed {
     pub name: String,
     /// The case file, as a path that the caller can open.
     pub file: PathBuf,
+    found: Found,
+    defaults: Arc<Defaults>,
 }
 
 impl Listed {
+    fn new(found: Found, defaults: &Arc<Defaults>) -> Self {
+        let file = defaults.shown(&defaults.root().join(&found.relative));
+        Self { name: found.name.text.clone(), file, found, defaults: Arc::clone(defaults) }
+    }
+
     /// Reads the case and its folder defaults.
     ///
     /// # Errors
     /// When the case or one of its defaults is invalid or cannot be read.
-    pub fn load(&self, _overrides: &Overrides) -> Result<Case, CaseError> {
-        unimplemented!()
+    pub fn load(&self, overrides: &Overrides) -> Result<Case, CaseError> {
+        self.read(overrides).map_err(|mistakes| {
+            CaseError::from_diagnostics(mistakes).unwrap_or_else(|| {
+                Diagnostic::of_path(&self.file, "the case cannot be read").into()
+            })
+        })
+    }
+
+    /// Reads the case; what is wrong is at least one mistake, those of the defaults first.
+    fn read(&self, overrides: &Overrides) -> Result<Case, Vec<Diagnostic>> {
+        if let Some(mistake) = &self.found.mistake {
+            return Err(vec![mistake.clone()]);
+        }
+        let path = self.defaults.root().join(&self.found.relative);
+        let folder = path.parent().unwrap_or(self.defaults.root());
+        let script = read_regular(&path).map_err(|error| {
+            vec![Diagnostic::of_path(&self.file, format!("the case cannot be read: {error}"))]
+        })?;
+        let shown = self.file.parent().unwrap_or(Path::new(""));
+        let base = FixtureBase { folder, root: self.defaults.root() };
+        let own = header::find(&self.file, &script)
+            .map_err(|mistake| vec![mistake])
+            .and_then(|source| Layer::read(source, shown, base));
+        let (own, inherited) = match (own, self.defaults.of(folder)) {
+            (Ok(own), Ok(inherited)) => (own, inherited),
+            (own, inherited) => {
+                let mut mistakes = inherited.err().unwrap_or_default();
+                mistakes.extend(own.err().unwrap_or_default());
+                return Err(mistakes);
+            }
+        };
+        let mut layers = vec![Arc::new(own)];
+        layers.extend(inherited);
+        let subject = Subject { name: self.name.clone(), file: self.file.clone(), script };
+        resolve(subject, layers, overrides)
     }
 }
 
@@ -44,20 +93,84 @@ impl Listed {
 /// # Errors
 /// Everything that is wrong with any of them: invalid files, one name twice, a
 /// path that does not exist, a path without a case.
-pub fn load(_paths: &[PathBuf], _overrides: &Overrides) -> Result<Vec<Case>, LoadErrors> {
-    unimplemented!()
+pub fn load(paths: &[PathBuf], overrides: &Overrides) -> Result<Vec<Case>, LoadErrors> {
+    let mut listed: Vec<Listed> = Vec::new();
+    let mut errors = Errors::default();
+    let mut files = HashSet::new();
+    for path in paths {
+        match list(path) {
+            Ok(found) => {
+                listed.extend(found.into_iter().filter(|listed| files.insert(listed.file.clone())));
+            }
+            Err(error) => errors.add(vec![*error.first]),
+        }
+    }
+    let mut names: HashMap<&str, &Path> = HashMap::new();
+    for case in &listed {
+        if let Some(taken) = names.insert(&case.name, &case.file) {
+            let message =
+                format!("the name `{}` is taken by {} already", case.name, taken.display());
+            errors.add(vec![Diagnostic::of_path(&case.file, message).with_help(
+                "names are relative to the case root: put a belljar.toml into the folder above both",
+            )]);
+        }
+    }
+    let mut cases = Vec::with_capacity(listed.len());
+    for case in &listed {
+        match case.read(overrides) {
+            Ok(case) => cases.push(case),
+            Err(mistakes) => errors.add(mistakes),
+        }
+    }
+    if errors.0.is_empty() { Ok(cases) } else { Err(LoadErrors(errors.into_files())) }
 }
 
 /// The cases under one path, by name, without judging whether they are valid.
 ///
 /// # Errors
 /// When the path does not exist or holds no case.
-pub fn list(_path: &Path) -> Result<Vec<Listed>, CaseError> {
-    unimplemented!()
+pub fn list(path: &Path) -> Result<Vec<Listed>, CaseError> {
+    let start = start(path)?;
+    let defaults = Arc::new(Defaults::new(start.root.clone()));
+    let found = discover(&start, path, &defaults)?;
+    Ok(found.into_iter().map(|found| Listed::new(found, &defaults)).collect())
 }
 
 /// The case of this exact name under `path`, read without looking at any other
 /// case; `None` if there is no such file.
-pub fn find(_path: &Path, _name: &str, _overrides: &Overrides) -> Option<Result<Case, CaseError>> {
-    unimplemented!()
+pub fn find(path: &Path, name: &str, overrides: &Overrides) -> Option<Result<Case, CaseError>> {
+    let start = match start(path) {
+        Ok(start) => start,
+        Err(mistake) => return Some(Err(mistake.into())),
+    };
+    let defaults = Arc::new(Defaults::new(start.root.clone()));
+    let found = lookup(&start, name, &defaults)?;
+    Some(Listed::new(found, &defaults).load(overrides))
+}
+
+/// Mistakes of many files, each told once: those of a folder's defaults come
+/// back with every case below it.
+#[derive(Default)]
+struct Errors(Vec<Diagnostic>);
+
+impl Errors {
+    fn add(&mut self, mistakes: Vec<Diagnostic>) {
+        for mistake in mistakes {
+            if !self.0.contains(&mistake) {
+                self.0.push(mistake);
+            }
+        }
+    }
+
+    /// One error for each file, in the order in which the files came.
+    fn into_files(self) -> Vec<CaseError> {
+        let mut files: Vec<CaseError> = Vec::new();
+        for mistake in self.0 {
+            match files.iter_mut().find(|file| file.path() == mistake.path) {
+                Some(file) => file.more.push(mistake),
+                None => files.push(mistake.into()),
+            }
+        }
+        files
+    }
 }

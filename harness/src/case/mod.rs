@@ -4,11 +4,23 @@
 //! mistake in them. [`list`] and [`find`] are what a test binary calls: names
 //! that never fail to list, and one case by its name.
 
+mod defaults;
 mod diagnostic;
+mod discover;
+mod expect_layer;
+mod files;
+mod header;
+mod keys;
+mod layer;
 mod load;
 mod model;
+mod names;
+mod reader;
+mod resolve;
+mod root;
+mod source;
 pub mod values;
 
-pub use diagnostic::{CaseError, Diagnostic, LoadErrors};
+pub use diagnostic::{CaseError, Diagnostic, LoadErrors, Place};
 pub use load::{Listed, Overrides, find, list, load};
 pub use model::{Case, Expect, StreamExpect};

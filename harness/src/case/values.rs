@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::spec::User;
+
 /// Why a value is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -142,4 +144,231 @@ pub fn duration(text: &str) -> Result<Option<Duration>, Refusal> {
             "write \"none\" for no limit",
         )),
     }
+}
+
+/// Reads a user: `root`, a name, or `uid[:gid]`.
+///
+/// # Errors
+/// When the text is none of them.
+pub fn user(text: &str) -> Result<User, Refusal> {
+    const HELP: &str = "write \"root\", a name of /etc/passwd inside, or \"uid\" or \"uid:gid\"";
+    // The kernel keeps the highest id for "no id".
+    let id = |digits: &str| {
+        digits.parse::<u32>().ok().filter(|id| *id != u32::MAX).ok_or_else(|| {
+            Refusal::new(format!("`{digits}` is no numeric id between 0 and 4294967294"), HELP)
+        })
+    };
+    if text == "root" {
+        return Ok(User::Root);
+    }
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        return match text.split_once(':') {
+            Some((uid, gid)) => Ok(User::Ids(id(uid)?, Some(id(gid)?))),
+            None => Ok(User::Ids(id(text)?, None)),
+        };
+    }
+    let mut bytes = text.bytes();
+    let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    if first && bytes.all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
+        return Ok(User::Name(text.to_owned()));
+    }
+    Err(Refusal::new(format!("`{text}` is no user"), HELP))
+}
+
+/// Checks a hostname: labels of letters, digits and inner hyphens, joined by
+/// dots, at most 64 bytes in all (the kernel's `HOST_NAME_MAX`).
+///
+/// # Errors
+/// When the text is no hostname.
+pub fn hostname(text: &str) -> Result<String, Refusal> {
+    const HELP: &str = "use letters, digits and hyphens, at most 63 of them";
+    if text.is_empty() {
+        return Err(Refusal::new("a hostname cannot be empty", HELP));
+    }
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if text.len() > 64 || !text.split('.').all(label) {
+        return Err(Refusal::new(format!("`{text}` is no valid hostname"), HELP));
+    }
+    Ok(text.to_owned())
+}
+
+/// The hostname of a case that asks for none: its stem, made valid.
+pub fn hostname_of_stem(stem: &str) -> String {
+    let text: String =
+        stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let text = text.trim_matches('-');
+    let text = text[..text.len().min(63)].trim_end_matches('-');
+    if text.is_empty() { "jar".to_owned() } else { text.to_owned() }
+}
+
+/// The signals of signal(7) by number; some have two names, the usual one first.
+const SIGNALS: [(&str, i32); 33] = [
+    ("HUP", 1),
+    ("INT", 2),
+    ("QUIT", 3),
+    ("ILL", 4),
+    ("TRAP", 5),
+    ("ABRT", 6),
+    ("IOT", 6),
+    ("BUS", 7),
+    ("FPE", 8),
+    ("KILL", 9),
+    ("USR1", 10),
+    ("SEGV", 11),
+    ("USR2", 12),
+    ("PIPE", 13),
+    ("ALRM", 14),
+    ("TERM", 15),
+    ("STKFLT", 16),
+    ("CHLD", 17),
+    ("CONT", 18),
+    ("STOP", 19),
+    ("TSTP", 20),
+    ("TTIN", 21),
+    ("TTOU", 22),
+    ("URG", 23),
+    ("XCPU", 24),
+    ("XFSZ", 25),
+    ("VTALRM", 26),
+    ("PROF", 27),
+    ("WINCH", 28),
+    ("IO", 29),
+    ("POLL", 29),
+    ("PWR", 30),
+    ("SYS", 31),
+];
+
+/// Reads the name of a signal, with or without `SIG`, in any case.
+///
+/// # Errors
+/// When there is no such signal.
+pub fn signal(text: &str) -> Result<i32, Refusal> {
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    if let Some((_, number)) = SIGNALS.iter().find(|(known, _)| *known == name) {
+        return Ok(*number);
+    }
+    Err(Refusal {
+        message: format!("`{text}` is no signal"),
+        help: Some(nearest(name, SIGNALS.iter().map(|(name, _)| *name)).map_or_else(
+            || "write a name such as \"SIGKILL\" or a number between 1 and 64".to_owned(),
+            |name| format!("did you mean \"SIG{name}\"?"),
+        )),
+    })
+}
+
+/// The capabilities of capabilities(7) by number, without `CAP_`.
+pub const CAPABILITIES: [&str; 41] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+];
+
+/// Reads the name of a capability, with or without `CAP_`, in any case.
+///
+/// # Errors
+/// When there is no such capability.
+pub fn capability(text: &str) -> Result<u8, Refusal> {
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
+    let known = (0_u8..).zip(CAPABILITIES).find(|(_, known)| *known == name);
+    known.map(|(number, _)| number).ok_or_else(|| Refusal {
+        message: format!("`{text}` is no capability"),
+        help: nearest(name, CAPABILITIES).map(|name| format!("did you mean \"CAP_{name}\"?")),
+    })
+}
+
+/// Checks an absolute path inside the sandbox and tidies it: one `/` between
+/// components, none at the end, no `.`.
+///
+/// # Errors
+/// When the path is relative or has a `..`.
+pub fn inside_path(text: &str) -> Result<String, Refusal> {
+    if !text.starts_with('/') {
+        return Err(Refusal::new(
+            format!("`{text}` is no absolute path"),
+            format!("write \"/{text}\""),
+        ));
+    }
+    let mut tidy = String::with_capacity(text.len());
+    for part in text.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if part == ".." {
+            return Err(Refusal::bare(format!("the path `{text}` has a `..`")));
+        }
+        tidy.push('/');
+        tidy.push_str(part);
+    }
+    Ok(if tidy.is_empty() { "/".to_owned() } else { tidy })
+}
+
+/// The candidate that is near enough to `word` to be what its author meant.
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let word = word.to_lowercase().replace('_', "-");
+    candidates
+        .into_iter()
+        .map(|known| {
+            let plain = known.to_lowercase().replace('_', "-");
+            (strsim::damerau_levenshtein(&word, &plain), known)
+        })
+        .filter(|(distance, known)| *distance <= (known.len() / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
+/// Reads a size of at least `least`, itself a size.
+pub(crate) fn least(text: &str, least: &str) -> Result<u64, Refusal> {
+    let bytes = size(text)?;
+    if bytes < size(least)? {
+        return Err(Refusal::new(
+            format!("the size `{text}` is too small"),
+            format!("write at least \"{least}\""),
+        ));
+    }
+    Ok(bytes)
 }
