@@ -1,1 +1,7 @@
-fn main() {}
+//! The `belljar` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    belljar::cli::main()
+}

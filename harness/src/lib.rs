@@ -13,6 +13,8 @@ pub mod report;
 pub mod run;
 pub mod runner;
 pub mod spec;
+#[cfg(test)]
+mod testing;
 
 pub use cancel::Cancel;
 pub use host::{CgroupLayout, HostFacts, Lack};

@@ -1,3 +1,13 @@
-//! The command line, one file per subcommand.
+//! The command line: one file per subcommand, and what they share.
 
-pub mod rootfs;
+mod args;
+mod dispatch;
+mod exit;
+mod jar;
+mod output;
+mod progress;
+mod rootfs;
+mod run;
+mod signals;
+
+pub use dispatch::main;
