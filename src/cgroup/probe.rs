@@ -130,7 +130,7 @@ impl Cgroups {
     fn put(&mut self, name: &str, spot: &Result<Spot, Lack>) {
         for controller in Controller::ALL {
             if controller.kernel_name() == name {
-                self.spots[controller as usize] = spot.clone();
+                self.spots[controller as usize].clone_from(spot);
             }
         }
     }
