@@ -203,7 +203,7 @@ mod tests {
         let stranger = Trust { user: owner + 1, behind_sudo: None };
         let refused = read_trusted(&file, stranger).expect_err("refused");
         assert!(matches!(refused, Refused::Foreign(uid) if uid == owner));
-        let owned = Trust { user: owner, behind_sudo: None };
-        assert!(read_trusted(&file, owned).expect("read").is_some());
+        let same = Trust { user: owner, behind_sudo: None };
+        assert!(read_trusted(&file, same).expect("read").is_some());
     }
 }
