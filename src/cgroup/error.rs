@@ -11,7 +11,7 @@ use super::Controller;
 #[non_exhaustive]
 pub enum CgroupError {
     /// The host cannot enforce a ceiling that was asked for.
-    #[error("cannot set a ceiling on {controller}: {lack}")]
+    #[error("cannot set a ceiling on {controller}: {}", lack.what)]
     Lacking {
         /// What was to be limited.
         controller: Controller,
