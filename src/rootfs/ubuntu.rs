@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use belljar_harness::RootfsUsed;
 
-#[cfg(not(feature = "fetch"))]
-use super::FetchError;
 use super::error::chain;
 #[cfg(feature = "fetch")]
 use super::fetch::fetch;
 use super::image::Meta;
 use super::options::ResolveOptions;
 use super::store::Opened;
-use super::{Rootfs, RootfsError, Store, archive};
+use super::{FetchError, Rootfs, RootfsError, Store, archive};
 
 /// Where Canonical publishes the archives.
 const OFFICIAL: &str = "https://cdimage.ubuntu.com";
@@ -186,7 +184,7 @@ impl Store {
                 Ok(()) => {}
                 Err(None) => return Err(RootfsError::Interrupted),
                 Err(Some(error)) => {
-                    if remember {
+                    if remember && !matches!(error, FetchError::NotBuilt) {
                         self.remember(&pin.url, &chain(&error));
                     }
                     return Err(failed(error));
