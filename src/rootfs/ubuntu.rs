@@ -83,13 +83,13 @@ impl Sources {
 }
 
 impl Pin {
-    /// What the root filesystem is called: the reference, and the digest where it is not the
-    /// official one.
+    /// What the root filesystem is called: the reference, and the start of the digest where it
+    /// is not the official one.
     fn name(&self) -> String {
         if PINS.iter().any(|(_, _, sha256)| *sha256 == self.sha256) {
             NAME.to_owned()
         } else {
-            format!("{NAME}#sha256={}", &self.sha256)
+            format!("{NAME}#sha256={}", &self.sha256[..12])
         }
     }
 }
@@ -171,8 +171,13 @@ impl Store {
             return Err(RootfsError::Offline { reference: NAME.to_owned() });
         }
         let failed = |source| RootfsError::Fetch { url: pin.url.clone(), source };
+        if remember {
+            if let Some(earlier) = self.remembered(&pin.url) {
+                return Err(failed(earlier));
+            }
+        }
         self.make_image(&key, options.cancel, &|work, root| {
-            // Under the lock: those who waited learn from the one who tried.
+            // Once more under the lock: those who waited learn from the one who tried.
             if remember {
                 if let Some(earlier) = self.remembered(&pin.url) {
                     return Err(failed(earlier));
