@@ -1,0 +1,37 @@
+//! One sandbox, from specification to outcome.
+//!
+//! In the order in which things happen: a [`request`] is [`prepare`]d into tables, [`start`]
+//! clones a child that works through them ([`init`]) and reads the [`evidence`] at its exec,
+//! [`wait`] watches it, and [`run`] reaps it and tears it down.
+
+mod accounts;
+mod capability;
+mod clone;
+mod error;
+mod evidence;
+mod ids;
+mod init;
+mod prepare;
+mod request;
+mod run;
+mod run_folder;
+mod start;
+mod stdio;
+mod step;
+mod sys;
+mod tables;
+mod wait;
+mod weaken;
+
+mod engine;
+
+pub use error::Error;
+pub use request::Bind;
+pub use weaken::Weaken;
+
+pub(crate) use engine::Engine;
+pub(crate) use request::{Program, Request};
+pub(crate) use run_folder::sweep;
+
+/// The folder inside that the script stands in.
+pub(crate) const SCRIPT_FOLDER: &str = ".belljar";
