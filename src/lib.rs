@@ -2,6 +2,8 @@
 //! them, and prove the isolation.
 
 pub mod cgroup;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod error;
 pub mod rootfs;
 mod runner;

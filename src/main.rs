@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
+use belljar::cli::{Cli, dispatch};
 use clap::Parser as _;
 
-mod cli;
-
 fn main() -> ExitCode {
-    cli::dispatch(cli::Cli::parse()).into()
+    dispatch(Cli::parse()).into()
 }

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::rootfs;
 use super::run::RunArgs;
 
 /// Run shell scripts in sealed, freshly namespaced Linux sandboxes, judge them,
 /// and prove the isolation.
 #[derive(Debug, Parser)]
 #[command(name = "belljar", version, arg_required_else_help = true)]
-pub(crate) struct Cli {
+pub struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
     #[command(subcommand)]
@@ -23,6 +24,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(RunArgs),
+    /// Look after the store of root filesystems
+    Rootfs(rootfs::Args),
 }
 
 /// What every subcommand understands.

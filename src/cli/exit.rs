@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use belljar::harness::run::Summary;
+use belljar_harness::run::Summary;
 
 /// An exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Exit(u8);
+pub struct Exit(u8);
 
 impl Exit {
     /// All went well.
@@ -17,6 +17,11 @@ impl Exit {
     pub(crate) const USAGE: Self = Self(2);
     /// Some sandbox could not be set up.
     pub(crate) const SETUP: Self = Self(3);
+
+    /// A status that a subcommand has by itself.
+    pub(crate) const fn status(status: u8) -> Self {
+        Self(status)
+    }
 
     /// Ended by a signal, as shells count it: 128 and its number.
     pub(crate) fn signal(number: i32) -> Self {
@@ -43,7 +48,7 @@ impl From<Exit> for ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use belljar::harness::run::Summary;
+    use belljar_harness::run::Summary;
 
     use super::Exit;
 

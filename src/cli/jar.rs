@@ -1,39 +1,27 @@
 //! The runner that the commands use.
 
-use std::error::Error;
-
-use belljar::harness::Runner;
-use belljar::harness::run::Notices;
-use belljar::{JarOptions, JarRunner};
+use belljar_harness::run::Notices;
+use belljar_harness::{Runner, SetupError};
 
 use super::args::Global;
+use super::progress::Progress;
+use crate::{JarOptions, JarRunner};
 
 /// Prepares to run sandboxes as the global options say.
 ///
 /// # Errors
-/// When the host or the store cannot be used: the whole chain of causes in one line.
-pub(crate) fn runner(global: &Global, notices: &Notices) -> Result<Box<dyn Runner>, String> {
+/// When the host or the store cannot be used.
+pub(super) fn runner(
+    global: &Global,
+    notices: &Notices,
+    progress: &Progress,
+) -> Result<Box<dyn Runner>, SetupError> {
+    let notices = notices.clone();
     let options = JarOptions {
         store: global.store.clone(),
         offline: global.offline,
-        notices: notices.clone(),
+        progress: Box::new(progress.downloads()),
+        notice: Box::new(move |line| notices.say(line)),
     };
-    match JarRunner::new(options) {
-        Ok(runner) => Ok(Box::new(runner)),
-        Err(error) => Err(chain(&error)),
-    }
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        // A transparent wrapper says what its cause says.
-        if !text.ends_with(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
+    Ok(Box::new(JarRunner::new(options)?))
 }

@@ -6,8 +6,10 @@ mod exit;
 mod jar;
 mod output;
 mod progress;
+pub mod rootfs;
 mod run;
 mod signals;
 
-pub(crate) use args::Cli;
-pub(crate) use dispatch::dispatch;
+pub use args::Cli;
+pub use dispatch::dispatch;
+pub use exit::Exit;

@@ -5,15 +5,15 @@ use std::io::{self, BufWriter, IsTerminal as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use belljar::harness::case::{self, Case, Overrides, values};
-use belljar::harness::libtest::EnvOptions;
-use belljar::harness::plan::{Filter, PlanOptions, TimeoutScale, plan};
-use belljar::harness::report::{
+use belljar_harness::case::{self, Case, Overrides, values};
+use belljar_harness::libtest::EnvOptions;
+use belljar_harness::plan::{Filter, PlanOptions, TimeoutScale, plan};
+use belljar_harness::report::{
     JsonDocument, Jsonl, Pretty, PrettyOptions, Report, Verbosity, list_jsonl, list_pretty,
 };
-use belljar::harness::run::{Event, Notices, RunOptions, Status, default_jobs};
-use belljar::harness::spec::RootfsRef;
-use belljar::harness::{Cancel, run as scheduler};
+use belljar_harness::run::{Event, Notices, RunOptions, Status, default_jobs};
+use belljar_harness::spec::RootfsRef;
+use belljar_harness::{Cancel, run as scheduler};
 use clap::{Args, ValueEnum};
 
 use super::args::Global;
@@ -245,9 +245,13 @@ fn run(
     })
     .map_err(|error| setup(format!("cannot watch for signals: {error}")))?;
 
-    let runner = match (jar::runner(global, &notices), watch.received()) {
+    let runner = match (jar::runner(global, &notices, &progress), watch.received()) {
         (_, Some(signal)) => return Ok(Exit::signal(signal)),
-        (runner, None) => runner.map_err(setup)?,
+        (Ok(runner), None) => runner,
+        (Err(error), None) => {
+            let help = error.remedy.as_ref().map(|r| format!("\n  help: {r}")).unwrap_or_default();
+            return Err(setup(format!("{error}{help}")));
+        }
     };
     let plan = plan(cases, runner.host(), options);
     for notice in &plan.notices {

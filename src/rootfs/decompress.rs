@@ -18,7 +18,6 @@ pub(super) enum Format {
 
 /// Tells the format by the first bytes, without consuming them. What is no format that is
 /// supported comes with its name, if it has one.
-#[expect(clippy::type_complexity, reason = "two ways to fail, which callers tell apart")]
 pub(super) fn detect(input: &mut impl BufRead) -> io::Result<Result<Format, Option<&'static str>>> {
     let head = input.fill_buf()?;
     Ok(match head {

@@ -27,4 +27,4 @@ pub use image::{Image, Rootfs};
 pub use options::{Progress, ResolveOptions, Silent};
 pub use store::Store;
 #[doc(hidden)]
-pub use ubuntu::{Pin, Sources};
+pub use ubuntu::{Pin, SourceLack, Sources};

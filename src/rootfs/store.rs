@@ -310,10 +310,6 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub(super) fn into_rootfs(self, used: RootfsUsed) -> Rootfs {
         Rootfs { path: self.path.join("root"), used, _lock: Some(Arc::new(self.lock)) }
     }

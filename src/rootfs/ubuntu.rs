@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use belljar_harness::RootfsUsed;
 
+#[cfg(not(feature = "fetch"))]
+use super::FetchError;
 use super::error::chain;
 #[cfg(feature = "fetch")]
 use super::fetch::fetch;
 use super::image::Meta;
 use super::options::ResolveOptions;
 use super::store::Opened;
-use super::{FetchError, Rootfs, RootfsError, Store, archive};
+use super::{Rootfs, RootfsError, Store, archive};
 
 /// Where Canonical publishes the archives.
 const OFFICIAL: &str = "https://cdimage.ubuntu.com";
@@ -211,6 +213,7 @@ fn used(asked: &str, pin: &Pin) -> RootfsUsed {
 
 /// How long a server may take.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "fetch"), expect(dead_code, reason = "nothing is fetched"))]
 pub(super) struct Times {
     pub(super) connect: Duration,
     pub(super) stall: Duration,
@@ -221,10 +224,9 @@ pub(super) struct Times {
 fn fetch(
     _: &Pin,
     _: &std::path::Path,
-    times: Times,
+    _: Times,
     _: &ResolveOptions<'_>,
 ) -> Result<(), Option<FetchError>> {
-    let Times { connect: _, stall: _ } = times;
     Err(Some(FetchError::NotBuilt))
 }
 

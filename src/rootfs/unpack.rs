@@ -71,6 +71,9 @@ pub(super) fn unpack(archive: impl Read, root: &Path, cancel: &Cancel) -> Result
     if count == 0 {
         return Err(UnpackError::Empty);
     }
+    if let Some(what) = target.container_image() {
+        return Err(UnpackError::Image { what });
+    }
     target.finish()
 }
 
@@ -343,6 +346,20 @@ impl Target<'_> {
         }
     }
 
+    /// What kind of container image this is, if it is one and not a root filesystem.
+    fn container_image(&self) -> Option<&'static str> {
+        let has = |path: &str| open_in_root(&self.root, Path::new(path), OFlag::O_PATH).is_ok();
+        if ["usr", "bin", "etc"].into_iter().any(has) {
+            None
+        } else if has("manifest.json") {
+            Some("an archive of `docker save`")
+        } else if has("oci-layout") {
+            Some("an archive of an OCI image layout")
+        } else {
+            None
+        }
+    }
+
     /// Sets the times of the folders.
     fn finish(self) -> Result<u64, UnpackError> {
         for (path, time) in &self.folders {
@@ -426,7 +443,7 @@ fn copy(
     raw: &[u8],
     cancel: &Cancel,
 ) -> Result<u64, UnpackError> {
-    let mut buffer = [0_u8; HOLE * 16];
+    let mut buffer = vec![0_u8; HOLE * 16];
     let mut count = 0_u64;
     loop {
         let got = match entry.read(&mut buffer) {

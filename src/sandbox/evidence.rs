@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -91,15 +91,35 @@ impl Process {
             .collect()
     }
 
-    fn descriptors(&self) -> Result<Vec<i32>, Error> {
+    fn descriptors(&self, status: &Status, pidfd: BorrowedFd<'_>) -> Result<Vec<i32>, Error> {
+        let folder = match fs::read_dir(format!("/proc/self/fd/{}/fd", self.folder.as_raw_fd())) {
+            // The folder belongs to a subordinate id, which its user cannot read: ask one by one.
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+                return (0..status.descriptor_slots)
+                    .filter_map(|n| is_open(pidfd, n).map(|open| open.then_some(n)).transpose())
+                    .collect::<Result<_, _>>()
+                    .map_err(|e| self.error("fd", &e));
+            }
+            other => other.map_err(|e| self.error("fd", &e))?,
+        };
         let mut found: Vec<i32> =
-            fs::read_dir(format!("/proc/self/fd/{}/fd", self.folder.as_raw_fd()))
-                .map_err(|e| self.error("fd", &e))?
-                .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-                .collect();
+            folder.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
         found.sort_unstable();
         Ok(found)
     }
+}
+
+/// Whether a process has this descriptor, by taking a copy of it (pidfd_getfd(2), Linux 5.6).
+fn is_open(pidfd: BorrowedFd<'_>, number: i32) -> std::io::Result<bool> {
+    // SAFETY: no memory is passed.
+    let copy = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) };
+    if copy < 0 {
+        let error = std::io::Error::last_os_error();
+        return if error.raw_os_error() == Some(libc::EBADF) { Ok(false) } else { Err(error) };
+    }
+    // SAFETY: the kernel just opened it for us, as an int.
+    drop(unsafe { OwnedFd::from_raw_fd(i32::try_from(copy).map_err(std::io::Error::other)?) });
+    Ok(true)
 }
 
 /// What the parent knows of a jar when it looks at it.
@@ -113,6 +133,7 @@ pub(crate) struct Observed<'a> {
     pub(crate) asked: &'a Ceilings,
     pub(crate) lower: &'a Path,
     pub(crate) pid: i32,
+    pub(crate) pidfd: BorrowedFd<'a>,
 }
 
 /// Reads every property that can be seen while PID 1 stands still.
@@ -218,7 +239,7 @@ pub(crate) fn read(o: &Observed<'_>) -> Result<Vec<Evidence>, Error> {
         if status.seccomp { "a filter of the caller's" } else { "no filter" }.to_owned(),
     );
 
-    let descriptors = process.descriptors()?;
+    let descriptors = process.descriptors(&status, o.pidfd)?;
     let expected: &[i32] = if o.init.script_pipe.is_some() { &[0, 1, 2, 3] } else { &[0, 1, 2] };
     let shown: Vec<String> = descriptors.iter().map(i32::to_string).collect();
     add(Property::Descriptors, Some(descriptors == expected), shown.join(" "));
@@ -265,6 +286,7 @@ struct Status {
     ambient: u64,
     no_new_privileges: bool,
     seccomp: bool,
+    descriptor_slots: i32,
 }
 
 impl Status {
@@ -287,6 +309,7 @@ impl Status {
                 "CapEff" => status.effective = hex(),
                 "CapBnd" => status.bounding = hex(),
                 "CapAmb" => status.ambient = hex(),
+                "FDSize" => status.descriptor_slots = value.parse().unwrap_or(0),
                 "NoNewPrivs" => status.no_new_privileges = value == "1",
                 "Seccomp" => status.seccomp = value != "0",
                 _ => {}

@@ -250,6 +250,7 @@ pub(crate) fn start<'a>(
             asked,
             lower: place.lower,
             pid,
+            pidfd: jar.child.pidfd(),
         })?
     } else {
         Vec::new()

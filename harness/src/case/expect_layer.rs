@@ -180,9 +180,10 @@ fn isolation(reader: &mut Reader<'_>, value: &Value<'_>) -> BTreeMap<Property, b
         let name: &str = key.get_ref();
         let Some(property) = Property::ALL.into_iter().find(|known| known.name() == name) else {
             let near = values::nearest(name, Property::ALL.map(Property::name));
-            let help = near.map_or_else(|| {
-                format!("the properties are {}", Property::ALL.map(Property::name).join(", "))
-            }, |name| format!("did you mean `{name}`?"));
+            let help = near.map_or_else(
+                || format!("the properties are {}", Property::ALL.map(Property::name).join(", ")),
+                |name| format!("did you mean `{name}`?"),
+            );
             reader.refuse(&key.span(), format!("unknown property `{name}`"), Some(help));
             continue;
         };

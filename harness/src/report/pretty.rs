@@ -67,10 +67,8 @@ impl<W: Write> Pretty<W> {
     }
 
     fn line(&mut self, case: &Case, result: &CaseResult) -> io::Result<()> {
-        let (style, word) = match result.cut_off {
-            true => (self.palette.skip, "stop"),
-            false => self.word(result.status),
-        };
+        let (style, word) =
+            if result.cut_off { (self.palette.skip, "stop") } else { self.word(result.status) };
         let dim = self.palette.dim;
         write!(self.out, "{style}{word:5}{style:#} ")?;
         match (&result.outcome, &result.reason) {
