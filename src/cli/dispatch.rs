@@ -13,7 +13,7 @@ use super::{rootfs, run};
 /// Does what the command line says.
 pub fn dispatch(cli: Cli) -> Exit {
     match cli.command {
-        Command::Run(args) => run::execute(args, &cli.global),
+        Command::Run(args) => run::execute(&args, &cli.global),
         Command::Rootfs(args) => look_after_store(&args, &cli.global),
     }
 }
