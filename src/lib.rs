@@ -3,11 +3,14 @@
 
 pub mod cgroup;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
 mod error;
+mod front;
 pub mod rootfs;
 mod runner;
 pub mod sandbox;
 
 pub use belljar_harness as harness;
+pub use front::test_main;
 pub use runner::{JarOptions, JarRunner, Notice};

@@ -1,10 +1,7 @@
-//! The `belljar` command: parse, dispatch, exit code.
+//! The `belljar` command.
 
 use std::process::ExitCode;
 
-use belljar::cli::{Cli, dispatch};
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    dispatch(Cli::parse()).into()
+    belljar::cli::main()
 }

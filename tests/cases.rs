@@ -1,1 +1,7 @@
-fn main() {}
+//! The project's own cases, one test each.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    belljar::test_main("test-cases")
+}

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::rootfs;
+use super::rootfs::RootfsArgs;
 use super::run::RunArgs;
 
 /// Run shell scripts in sealed, freshly namespaced Linux sandboxes, judge them,
 /// and prove the isolation.
 #[derive(Debug, Parser)]
 #[command(name = "belljar", version, arg_required_else_help = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
     #[command(subcommand)]
@@ -24,8 +24,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Box<RunArgs>),
-    /// Look after the store of root filesystems
-    Rootfs(rootfs::Args),
+    Rootfs(RootfsArgs),
 }
 
 /// What every subcommand understands.

@@ -1,34 +1,21 @@
-//! From a parsed command line to the subcommand that does it.
+//! From the command line to the subcommand that does it.
 
-use std::io;
+use std::process::ExitCode;
 
-use belljar_harness::Cancel;
+use clap::Parser as _;
 
-use super::args::{Cli, Command, Global};
+use super::args::{Cli, Command};
 use super::exit::Exit;
-use super::output::say_error;
-use super::signals::Watch;
 use super::{rootfs, run};
 
-/// Does what the command line says.
-pub fn dispatch(cli: Cli) -> Exit {
-    match cli.command {
-        Command::Run(args) => run::execute(&args, &cli.global),
-        Command::Rootfs(args) => look_after_store(&args, &cli.global),
-    }
+/// Parses the command line, does what it says, and gives the exit status.
+pub fn main() -> ExitCode {
+    dispatch(Cli::parse()).into()
 }
 
-fn look_after_store(args: &rootfs::Args, global: &Global) -> Exit {
-    let cancel = Cancel::new();
-    let watch = match Watch::start(cancel.clone(), || {}) {
-        Ok(watch) => watch,
-        Err(error) => {
-            say_error(format_args!("cannot watch for signals: {error}"));
-            return Exit::FAILED;
-        }
-    };
-    let (mut out, mut err) = (io::stdout(), io::stderr());
-    let store = global.store.as_deref();
-    let status = rootfs::run(args, store, global.offline, &cancel, &mut out, &mut err);
-    watch.received().filter(|_| status != 0).map_or(Exit::status(status), Exit::signal)
+fn dispatch(cli: Cli) -> Exit {
+    match cli.command {
+        Command::Run(args) => run::execute(&args, &cli.global),
+        Command::Rootfs(args) => rootfs::execute(&args, &cli.global),
+    }
 }

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use belljar_harness::run::Summary;
+use crate::harness::run::Summary;
 
 /// An exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exit(u8);
+pub(crate) struct Exit(u8);
 
 impl Exit {
     /// All went well.
@@ -18,8 +18,8 @@ impl Exit {
     /// Some sandbox could not be set up.
     pub(crate) const SETUP: Self = Self(3);
 
-    /// A status that a subcommand has by itself.
-    pub(crate) const fn status(status: u8) -> Self {
+    /// This status.
+    pub(crate) const fn new(status: u8) -> Self {
         Self(status)
     }
 
@@ -48,7 +48,7 @@ impl From<Exit> for ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use belljar_harness::run::Summary;
+    use crate::harness::run::Summary;
 
     use super::Exit;
 

@@ -6,10 +6,8 @@ mod exit;
 mod jar;
 mod output;
 mod progress;
-pub mod rootfs;
+mod rootfs;
 mod run;
 mod signals;
 
-pub use args::Cli;
-pub use dispatch::dispatch;
-pub use exit::Exit;
+pub use dispatch::main;

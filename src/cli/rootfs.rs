@@ -6,15 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use belljar_harness::Cancel;
-use belljar_harness::spec::RootfsRef;
+use super::args::Global;
+use super::exit::Exit;
+use super::signals::Watch;
+use crate::harness::Cancel;
+use crate::harness::spec::RootfsRef;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::rootfs::{Image, Progress, ResolveOptions, Rootfs, RootfsError, Store};
 
-/// The arguments of `belljar rootfs`.
+/// Look after the store of root filesystems
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct RootfsArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -51,17 +54,35 @@ Fetches a root filesystem into the store, checked against its SHA-256.
 BELLJAR_MIRROR takes the place of https://cdimage.ubuntu.com; where it ends in #sha256=HEX, that \
 is the digest to expect. Proxies are taken from https_proxy, http_proxy, all_proxy and no_proxy.";
 
+/// Does `belljar rootfs`.
+pub(crate) fn execute(args: &RootfsArgs, global: &Global) -> Exit {
+    let cancel = Cancel::new();
+    let watch = Watch::start(cancel.clone(), || ());
+    let status = run(
+        args,
+        global.store.as_deref(),
+        global.offline,
+        &cancel,
+        &mut io::stdout(),
+        &mut io::stderr(),
+    );
+    match watch.ok().and_then(|watch| watch.received()) {
+        Some(signal) => Exit::signal(signal),
+        None => Exit::new(status),
+    }
+}
+
 /// Runs the command: results go to `out`, everything else to `err`. Gives the exit status:
 /// 0, 1 for a failure, 2 for wrong usage, 130 when interrupted.
-pub fn run(
-    args: &Args,
+fn run(
+    args: &RootfsArgs,
     store: Option<&Path>,
     offline: bool,
     cancel: &Cancel,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
-    let failure = match execute(&args.command, store, offline, cancel, out) {
+    let failure = match perform(&args.command, store, offline, cancel, out) {
         Ok(()) => return 0,
         Err(failure) => failure,
     };
@@ -105,7 +126,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-fn execute(
+fn perform(
     command: &Command,
     store: Option<&Path>,
     offline: bool,
@@ -187,14 +208,14 @@ fn ago(then: SystemTime, now: SystemTime) -> String {
 
 /// Shows progress on standard error, where that is a terminal.
 #[derive(Debug, Default)]
-pub struct Bar {
+pub(crate) struct Bar {
     current: Mutex<Option<ProgressBar>>,
     among: Option<MultiProgress>,
 }
 
 impl Bar {
     /// A bar that keeps clear of the others of `lines`.
-    pub(super) fn among(lines: MultiProgress) -> Self {
+    pub(crate) fn among(lines: MultiProgress) -> Self {
         Self { current: Mutex::default(), among: Some(lines) }
     }
 

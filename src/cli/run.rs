@@ -5,15 +5,15 @@ use std::io::{self, BufWriter, IsTerminal as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use belljar_harness::case::{self, Case, Overrides, values};
-use belljar_harness::libtest::EnvOptions;
-use belljar_harness::plan::{Filter, PlanOptions, TimeoutScale, plan};
-use belljar_harness::report::{
+use crate::harness::case::{self, Case, Overrides, values};
+use crate::harness::libtest::EnvOptions;
+use crate::harness::plan::{Filter, PlanOptions, TimeoutScale, plan};
+use crate::harness::report::{
     JsonDocument, Jsonl, Pretty, PrettyOptions, Report, Verbosity, list_jsonl, list_pretty,
 };
-use belljar_harness::run::{Event, Notices, RunOptions, Status, default_jobs};
-use belljar_harness::spec::RootfsRef;
-use belljar_harness::{Cancel, run as scheduler};
+use crate::harness::run::{Event, Notices, RunOptions, Status, default_jobs};
+use crate::harness::spec::RootfsRef;
+use crate::harness::{Cancel, run as scheduler};
 use clap::{Args, ValueEnum};
 
 use super::args::Global;
@@ -248,11 +248,7 @@ fn run(
 
     let runner = match (jar::runner(global, &notices, &progress), watch.received()) {
         (_, Some(signal)) => return Ok(Exit::signal(signal)),
-        (Ok(runner), None) => runner,
-        (Err(error), None) => {
-            let help = error.remedy.as_ref().map(|r| format!("\n  help: {r}")).unwrap_or_default();
-            return Err(setup(format!("{error}{help}")));
-        }
+        (runner, None) => runner.map_err(setup)?,
     };
     let plan = plan(cases, runner.host(), options);
     for notice in &plan.notices {

@@ -1,0 +1,37 @@
+//! The front for `cargo test`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use belljar_harness::libtest;
+use belljar_harness::{Cancel, Runner};
+
+use crate::{JarOptions, JarRunner};
+
+/// Runs every case under `root` as a test, for a target with `harness = false`:
+///
+/// ```no_run
+/// fn main() -> std::process::ExitCode {
+///     belljar::test_main("tests/cases")
+/// }
+/// ```
+///
+/// The path is relative to the package, where cargo runs its tests. Options come from
+/// `BELLJAR_*` variables, those of libtest from the command line.
+pub fn test_main(root: impl AsRef<Path>) -> ExitCode {
+    libtest::main(root.as_ref(), &Cancel::new(), |notices| {
+        let notices = notices.clone();
+        let runner = JarRunner::new(JarOptions {
+            offline: offline(),
+            notice: Box::new(move |line| notices.say(line)),
+            ..JarOptions::default()
+        })?;
+        Ok(Box::new(runner) as Box<dyn Runner + Send>)
+    })
+}
+
+/// Whether `BELLJAR_OFFLINE` says so, in the words that the command line understands too.
+fn offline() -> bool {
+    let value = std::env::var("BELLJAR_OFFLINE").unwrap_or_default().to_ascii_lowercase();
+    !matches!(value.as_str(), "" | "0" | "n" | "no" | "f" | "false" | "off")
+}

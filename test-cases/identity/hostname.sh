@@ -1,0 +1,6 @@
+# /// case
+# hostname = "alpha"
+# [expect]
+# stdout = "alpha\n"
+# ///
+hostname
