@@ -12,5 +12,9 @@ mod runner;
 pub mod sandbox;
 
 pub use belljar_harness as harness;
+pub use belljar_harness::Outcome;
+pub use belljar_harness::spec::{Limits, RootfsRef};
 pub use front::test_main;
+pub use rootfs::Rootfs;
 pub use runner::{JarOptions, JarRunner, Notice};
+pub use sandbox::Sandbox;

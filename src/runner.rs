@@ -73,8 +73,21 @@ impl JarRunner {
         self
     }
 
+    /// Works as where ptrace(2) is refused, to test that way too.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_ptrace(self) -> Self {
+        self.engine.give_up_ptrace();
+        self
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    pub(crate) fn run_spec(&self, spec: &Spec, cancel: &Cancel) -> Result<Outcome, Error> {
+        let request = Request { spec, program: Program::Script, binds: &[], weaken: self.weaken };
+        self.engine.run(&request, &self.resolve_options(cancel), cancel)
     }
 
     pub(crate) fn resolve_options<'a>(&'a self, cancel: &'a Cancel) -> ResolveOptions<'a> {

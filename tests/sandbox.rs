@@ -252,3 +252,24 @@ fn a_cancelled_run_is_interrupted() {
         assert!(run.join().unwrap().unwrap_err().interrupted);
     });
 }
+
+#[test]
+fn where_ptrace_is_refused_the_script_comes_through_a_pipe() {
+    let script = "#!/bin/bash\necho $LINENO $$\ncat\nexit 6";
+    let plan = Spec { stdin: b"input".to_vec(), ..spec(script) };
+    let outcome = runner().without_ptrace().run(&plan, &Cancel::new()).unwrap();
+    assert_eq!(text(&outcome.stdout.bytes), "2 1\ninput");
+    assert_eq!(outcome.ending, Ending::Exit(6));
+    for evidence in &outcome.evidence {
+        assert_ne!(evidence.state, State::Broken, "{evidence:?}");
+    }
+    let long = format!("{}\necho end", "# a long script\n".repeat(20_000));
+    let outcome = runner().without_ptrace().run(&spec(&long), &Cancel::new()).unwrap();
+    assert_eq!(text(&outcome.stdout.bytes), "end\n");
+}
+
+#[test]
+fn a_library_caller_needs_three_lines() {
+    let sandbox = belljar::Sandbox::new("hostname").hostname("alpha").rootfs(common::rootfs());
+    assert_eq!(sandbox.run(&runner()).unwrap().stdout.bytes, b"alpha\n");
+}

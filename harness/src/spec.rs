@@ -46,6 +46,37 @@ pub struct Spec {
     pub no_new_privileges: bool,
 }
 
+impl Spec {
+    /// Bytes kept of each stream where nobody says otherwise.
+    pub const OUTPUT: u64 = 1 << 20;
+    /// The wall clock where nobody says otherwise.
+    pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+    /// A plan with every default, for a script.
+    pub fn new(name: impl Into<String>, script: impl Into<Vec<u8>>) -> Self {
+        Self {
+            name: name.into(),
+            hostname: "belljar".to_owned(),
+            rootfs: RootfsRef::Auto,
+            shell: vec!["/bin/bash".to_owned()],
+            script_name: "script.sh".to_owned(),
+            script: script.into(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            stdin: Vec::new(),
+            workdir: "/".to_owned(),
+            user: User::Root,
+            files: Vec::new(),
+            limits: Limits::default(),
+            timeout: Some(Self::TIMEOUT),
+            output: Self::OUTPUT,
+            network: Network::None,
+            capabilities: Capabilities::Default,
+            no_new_privileges: true,
+        }
+    }
+}
+
 /// A value together with who wants it: a default may be dropped where the host
 /// cannot enforce it, a written value never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +112,27 @@ pub struct Limits {
     pub cpus: Asked<Option<f64>>,
     /// Bytes of the writable layer.
     pub disk: Asked<u64>,
+}
+
+impl Limits {
+    /// Bytes of memory where nobody says otherwise.
+    pub const MEMORY: u64 = 256 << 20;
+    /// Processes where nobody says otherwise.
+    pub const PIDS: u64 = 256;
+    /// Bytes of the writable layer without a memory ceiling; with one it is half of that.
+    pub const DISK: u64 = 256 << 20;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: Asked::default_of(Some(Self::MEMORY)),
+            swap: Asked::default_of(Some(0)),
+            pids: Asked::default_of(Some(Self::PIDS)),
+            cpus: Asked::default_of(None),
+            disk: Asked::default_of(Self::MEMORY / 2),
+        }
+    }
 }
 
 /// A reference to a root filesystem.

@@ -93,6 +93,11 @@ impl Engine {
         &self.facts
     }
 
+    /// Takes the way of hosts that refuse ptrace(2).
+    pub(crate) fn give_up_ptrace(&self) {
+        self.no_ptrace.store(true, Ordering::Relaxed);
+    }
+
     /// Makes sure that a root filesystem is there, which may take a download.
     pub(crate) fn resolve(
         &self,

@@ -5,6 +5,7 @@
 //! [`wait`] watches it, and [`run`] reaps it and tears it down.
 
 mod accounts;
+mod api;
 mod capability;
 mod clone;
 mod error;
@@ -25,6 +26,7 @@ mod weaken;
 
 mod engine;
 
+pub use api::Sandbox;
 pub use error::Error;
 pub use request::Bind;
 pub use weaken::Weaken;

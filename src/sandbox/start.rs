@@ -251,6 +251,7 @@ pub(crate) fn start<'a>(
             lower: place.lower,
             pid,
             pidfd: jar.child.pidfd(),
+            script_pipe: streams.script.as_ref().map(AsFd::as_fd),
         })?
     } else {
         Vec::new()

@@ -20,14 +20,6 @@ use crate::spec::{
     Asked, Capabilities, FileKind, FileSpec, Limits, Network, RootfsRef, Spec, User,
 };
 
-/// Memory without a word about it.
-const MEMORY: u64 = 256 << 20;
-/// The writable layer where there is no memory ceiling to take half of.
-const DISK: u64 = 256 << 20;
-const PIDS: u64 = 256;
-const TIMEOUT: Duration = Duration::from_secs(60);
-const OUTPUT: u64 = 1 << 20;
-
 /// What is known of a case besides the keys.
 pub(super) struct Subject {
     pub(super) name: String,
@@ -76,8 +68,8 @@ pub(super) fn resolve(
         user: merge.pick(|layer| layer.user.clone()).unwrap_or(User::Root),
         files: merge.files(),
         limits,
-        timeout: timeout.or(overrides.timeout).unwrap_or(Some(TIMEOUT)),
-        output: merge.pick(|layer| layer.output).unwrap_or(OUTPUT),
+        timeout: timeout.or(overrides.timeout).unwrap_or(Some(Spec::TIMEOUT)),
+        output: merge.pick(|layer| layer.output).unwrap_or(Spec::OUTPUT),
         network: merge.pick(|layer| layer.network).unwrap_or(Network::None),
         capabilities: merge
             .pick(|layer| layer.capabilities.clone())
@@ -110,15 +102,17 @@ impl Merge {
         fn asked<T>(written: Option<T>, default: T) -> Asked<T> {
             written.map_or(Asked::default_of(default), Asked::written)
         }
-        let memory =
-            asked(self.pick(|layer| layer.memory), overrides.memory.unwrap_or(Some(MEMORY)));
+        let memory = asked(
+            self.pick(|layer| layer.memory),
+            overrides.memory.unwrap_or(Some(Limits::MEMORY)),
+        );
         // Swap is counted on top of a memory ceiling, and means nothing without one.
         let swap = memory.value.map(|_| 0);
-        let disk = memory.value.map_or(DISK, |memory| memory / 2);
+        let disk = memory.value.map_or(Limits::DISK, |memory| memory / 2);
         Limits {
             memory,
             swap: asked(self.pick(|layer| layer.swap), swap),
-            pids: asked(self.pick(|layer| layer.pids), Some(PIDS)),
+            pids: asked(self.pick(|layer| layer.pids), Some(Limits::PIDS)),
             cpus: asked(self.pick(|layer| layer.cpus), None),
             disk: asked(self.pick(|layer| layer.disk), disk),
         }
