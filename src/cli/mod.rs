@@ -6,7 +6,7 @@ mod exit;
 mod jar;
 mod output;
 mod progress;
-mod rootfs;
+pub mod rootfs;
 mod run;
 mod signals;
 

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use belljar_harness::spec::RootfsRef;
 use belljar_harness::{Cancel, HostFacts, Lack, Outcome, Property};
-use nix::errno::Errno;
 use nix::unistd::Uid;
 
 use super::Error;
@@ -152,7 +151,7 @@ impl Engine {
             if cancel.is_raised() {
                 return Err(Error::Interrupted);
             }
-            let (ids, idmap) = self.ids_for(&lower, request)?;
+            let (ids, idmap) = self.ids_for(&lower, request);
             let number = self.run.next_number();
             let cgroup_name = format!("{}{number}", run_folder::cgroup_prefix(self.run.id()));
             let limits = &request.spec.limits;
@@ -206,23 +205,19 @@ impl Engine {
     }
 
     /// The ids of a jar, with the map for its lower layer.
-    fn ids_for(
-        &self,
-        lower: &Lower,
-        request: &Request<'_>,
-    ) -> Result<(Ids, Option<&IdMap>), Error> {
+    fn ids_for(&self, lower: &Lower, request: &Request<'_>) -> (Ids, Option<&IdMap>) {
         if request.weaken.has(Property::UserNamespace) {
-            return Ok((Ids::Host, None));
+            return (Ids::Host, None);
         }
         if self.ids != Ids::Shifted {
-            return Ok((self.ids.clone(), None));
+            return (self.ids.clone(), None);
         }
         if lower.mappable.load(Ordering::Relaxed) {
             if let Some(map) = self.idmap.get_or_init(|| IdMap::new(&Ids::Shifted).ok()) {
-                return Ok((Ids::Shifted, Some(map)));
+                return (Ids::Shifted, Some(map));
             }
         }
-        Ok((Ids::identity(), None))
+        (Ids::identity(), None)
     }
 
     fn cgroup(
@@ -264,8 +259,7 @@ impl Engine {
 
 fn facts(cgroups: &Cgroups, tmpfs_upper: bool) -> HostFacts {
     let release = nix::sys::utsname::uname()
-        .map(|names| names.release().to_string_lossy().into_owned())
-        .unwrap_or_else(|e: Errno| format!("unknown ({e})"));
+        .map_or_else(|_| "unknown".to_owned(), |n| n.release().to_string_lossy().into_owned());
     let lack = |controller| cgroups.lack(controller).cloned();
     HostFacts {
         kernel: release,
