@@ -138,7 +138,7 @@ fn swap_is_on_top_of_memory_and_sizes_are_whole_pages() {
         Ceilings { memory: Some(16 * MIB + 5), swap: Some(8 * MIB + 7), ..Ceilings::default() };
     let Some(jar) = jar("swap", &asked) else { return };
     assert_eq!(jar.limits().memory, Some(16 * MIB));
-    assert!([Some(8 * MIB), Some(8 * MIB)].contains(&jar.limits().swap), "{:?}", jar.limits());
+    assert_eq!(jar.limits().swap, Some(8 * MIB));
     jar.remove().expect("remove");
 }
 
@@ -192,11 +192,14 @@ fn a_hog_is_killed_with_its_whole_jar_and_counted() {
     let mut hog =
         Gated::new("head -c 200000000 /dev/zero | tail -c 200000000 > /dev/null; exec sleep 1000");
     hog.go_in(&jar);
-    if let Some(watch) = jar.oom_watch() {
+    while let Some(watch) = jar.oom_watch() {
         let mut fds = [PollFd::new(watch.fd, watch.flags)];
         let woken = poll(&mut fds, PollTimeout::try_from(120_000).unwrap()).expect("poll");
         assert_eq!(woken, 1, "no event");
-        jar.kill().expect("kill");
+        if jar.oom_killed().expect("counter") {
+            jar.kill().expect("kill");
+            break;
+        }
     }
     assert_eq!(bystander.end().signal(), Some(libc::SIGKILL));
     assert_eq!(hog.end().signal(), Some(libc::SIGKILL));
@@ -251,11 +254,11 @@ fn one_process_too_many_is_refused() {
 
 #[test]
 fn processor_time_is_held_back() {
-    let Some(jar) = jar("cpus", &Ceilings { cpus: Some(0.05), ..Ceilings::default() }) else {
+    let Some(jar) = jar("cpus", &Ceilings { cpus: Some(0.1), ..Ceilings::default() }) else {
         return;
     };
-    assert_eq!(jar.limits().cpus, Some(0.05));
-    let mut child = Gated::new("i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done");
+    assert_eq!(jar.limits().cpus, Some(0.1));
+    let mut child = Gated::new("i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done");
     child.go_in(&jar);
     assert!(child.end().success());
     let stat =
@@ -279,7 +282,8 @@ fn a_child_is_cloned_right_into_the_v2_cgroup() {
     };
     // SAFETY: all-zero is what clone3(2) takes for "not used".
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = u64::try_from(libc::CLONE_INTO_CGROUP).unwrap();
+    // clone3(2); the constant of libc is cut off at 32 bits.
+    args.flags = 0x2_0000_0000;
     args.exit_signal = u64::try_from(libc::SIGCHLD).unwrap();
     args.cgroup = u64::try_from(descriptor.as_raw_fd()).unwrap();
     // SAFETY: like fork(2); the child calls nothing but pause(2).
@@ -310,7 +314,9 @@ fn a_busy_jar_is_emptied_and_removed() {
     let mut child =
         Gated::new("trap '' TERM; for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done; wait");
     let sub: Vec<_> = jar.folders().map(|folder| folder.join("sub")).collect();
-    sub.iter().for_each(|folder| fs::create_dir(folder).expect("mkdir"));
+    for folder in &sub {
+        fs::create_dir(folder).expect("mkdir");
+    }
     child.go_in(&jar);
     jar.remove().expect("remove");
     assert_eq!(child.end().signal(), Some(libc::SIGKILL));

@@ -11,7 +11,7 @@ use super::Controller;
 #[non_exhaustive]
 pub enum CgroupError {
     /// The host cannot enforce a ceiling that was asked for.
-    #[error("cannot set a ceiling on {controller}: {lack}")]
+    #[error("cannot set a ceiling on {controller}: {}", lack.what)]
     Lacking {
         /// What was to be limited.
         controller: Controller,
@@ -38,8 +38,10 @@ pub enum CgroupError {
         source: std::io::Error,
     },
     /// Waiting for processes to end failed.
-    #[error("cannot wait for the processes of a cgroup to end")]
+    #[error("cannot wait for the processes of the cgroup {} to end", path.display())]
     Wait {
+        /// The folder.
+        path: PathBuf,
         /// What the kernel said.
         source: std::io::Error,
     },

@@ -155,12 +155,12 @@ fn empty(path: &Path, version: Version, end: Instant) -> Result<(), CgroupError>
             // The kernel notifies whoever polls the file that "populated" changed;
             // a read through the same descriptor arms it (cgroups-v2, "Un-populated Notification").
             while populated(&file, &events)? && Instant::now() < end {
-                wait(&file, PollFlags::POLLPRI, end)?;
+                wait(path, &file, PollFlags::POLLPRI, end)?;
             }
         }
         Version::V1 => {
             for descriptor in kill_each(path)? {
-                wait(&descriptor, PollFlags::POLLIN, end)?;
+                wait(path, &descriptor, PollFlags::POLLIN, end)?;
             }
         }
     }
@@ -176,14 +176,21 @@ fn populated(file: &File, path: &Path) -> Result<bool, CgroupError> {
 }
 
 /// Waits for an event of the descriptor, or the end.
-fn wait(descriptor: &impl AsFd, flags: PollFlags, end: Instant) -> Result<(), CgroupError> {
+fn wait(
+    path: &Path,
+    descriptor: &impl AsFd,
+    flags: PollFlags,
+    end: Instant,
+) -> Result<(), CgroupError> {
     loop {
         let left = end.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         match poll(&mut [PollFd::new(descriptor.as_fd(), flags)], timeout) {
             Err(Errno::EINTR) => {}
             Ok(_) => return Ok(()),
-            Err(error) => return Err(CgroupError::Wait { source: error.into() }),
+            Err(error) => {
+                return Err(CgroupError::Wait { path: path.to_owned(), source: error.into() });
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::oom::Oom;
 use super::place::{Place, Version};
@@ -144,18 +144,18 @@ impl JarCgroup {
         fn one<T: PartialEq + std::fmt::Debug>(
             jar: &JarCgroup,
             controller: Controller,
-            asked: Option<T>,
-            found: Option<T>,
+            asked: Option<&T>,
+            found: Option<&T>,
         ) -> Result<(), CgroupError> {
             let Some(asked) = asked else { return Ok(()) };
             let path = jar.folder_of(controller).map_or(Path::new(""), |folder| &folder.path);
             limits::kept(controller, path, asked, found)
         }
         let found = &self.limits;
-        one(self, Controller::Memory, asked.memory, found.memory)?;
-        one(self, Controller::Swap, asked.swap, found.swap)?;
-        one(self, Controller::Pids, asked.pids, found.pids)?;
-        one(self, Controller::Cpus, asked.cpus, found.cpus)
+        one(self, Controller::Memory, asked.memory.as_ref(), found.memory.as_ref())?;
+        one(self, Controller::Swap, asked.swap.as_ref(), found.swap.as_ref())?;
+        one(self, Controller::Pids, asked.pids.as_ref(), found.pids.as_ref())?;
+        one(self, Controller::Cpus, asked.cpus.as_ref(), found.cpus.as_ref())
     }
 
     /// The descriptor for `CLONE_INTO_CGROUP`, where there is a v2 folder.
@@ -228,11 +228,42 @@ impl JarCgroup {
     }
 
     /// What to poll to learn of an OOM, where the kernel does not end the whole jar
-    /// by itself (`memory.oom.group`): kill the jar when it wakes. It may wake for
-    /// less: the verdict is [`usage`](Self::usage)'s counter, read after the
-    /// processes are reaped.
+    /// by itself (`memory.oom.group`): when it wakes, ask [`oom_killed`](Self::oom_killed),
+    /// and only if so kill the jar. The verdict is [`usage`](Self::usage)'s counter,
+    /// read after the processes are reaped.
     pub fn oom_watch(&self) -> Option<OomWatch<'_>> {
         self.oom.watch()
+    }
+
+    /// Whether the kernel killed for want of memory; to be called when
+    /// [`oom_watch`](Self::oom_watch) woke.
+    ///
+    /// v1 tells before it kills. A jar that is killed in between is one in which the
+    /// kernel finds nobody left to kill, and its counter never moves; and memory
+    /// freed in between means that nobody is killed. So this waits for the counter,
+    /// for a tenth of a second at most, which is a thousand times what the kernel takes.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn oom_killed(&self) -> Result<bool, CgroupError> {
+        const PATIENCE: Duration = Duration::from_millis(100);
+        self.oom.drain();
+        let Some(folder) = self.folder_of(Controller::Memory) else { return Ok(false) };
+        let path = folder.path.join(match folder.version {
+            Version::V1 => "memory.oom_control",
+            Version::V2 => "memory.events",
+        });
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if oom_kills(&path)?.is_some_and(|kills| kills > 0) {
+                return Ok(true);
+            }
+            if Instant::now() >= end {
+                return Ok(false);
+            }
+            // Nothing on v1 tells of the kill itself.
+            std::thread::sleep(Duration::from_micros(100));
+        }
     }
 
     /// Reads the counters: one read of one file each.

@@ -81,7 +81,10 @@ pub(super) fn no_cgroup_folder(folder: &Path) -> Lack {
 pub(super) fn unreadable(folder: &Path, error: Errno) -> Lack {
     lack(
         format!("our own cgroup {} cannot be looked at ({})", folder.display(), error.desc()),
-        format!("see who may: `namei -l {}`", folder.display()),
+        format!(
+            "see what hides or guards it: `findmnt -R /sys/fs/cgroup; namei -l {}`",
+            folder.display()
+        ),
     )
 }
 
@@ -205,5 +208,13 @@ pub(super) fn swap_needs_memory() -> Lack {
     lack(
         "cgroup v1 limits swap only together with memory",
         "give a memory ceiling too, or ask for no swap ceiling (`swap = \"none\"`)",
+    )
+}
+
+/// The scheduler of this kernel cannot hold processor time back.
+pub(super) fn no_bandwidth(file: &str) -> Lack {
+    lack(
+        format!("the kernel cannot hold processor time back ({file} is missing)"),
+        "use a kernel that is built with CONFIG_CFS_BANDWIDTH, or ask for no such ceiling (`cpus = \"none\"`)",
     )
 }

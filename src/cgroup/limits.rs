@@ -174,10 +174,10 @@ fn limit(path: &Path, version: Version) -> Result<Option<u64>, CgroupError> {
 pub(super) fn kept<T: PartialEq + std::fmt::Debug>(
     controller: Controller,
     folder: &Path,
-    asked: T,
-    found: Option<T>,
+    asked: &T,
+    found: Option<&T>,
 ) -> Result<(), CgroupError> {
-    if found.as_ref() == Some(&asked) {
+    if found == Some(asked) {
         return Ok(());
     }
     Err(CgroupError::NotKept {

@@ -55,6 +55,19 @@ impl Oom {
         }
     }
 
+    /// Takes note of the event, so that the next poll waits for the next one.
+    pub(super) fn drain(&self) {
+        match self {
+            Self::Group | Self::Silent => {}
+            // It does not block, and an empty one is as good.
+            Self::Event(event) => drop(event.read()),
+            Self::Events(file) => {
+                use std::os::unix::fs::FileExt;
+                let _ = file.read_at(&mut [0; 512], 0);
+            }
+        }
+    }
+
     pub(super) fn watch(&self) -> Option<OomWatch<'_>> {
         match self {
             Self::Group | Self::Silent => None,

@@ -60,9 +60,6 @@ impl Cgroups {
     fn probe_texts(cgroup: &str, mountinfo: &str, run_id: &str) -> Self {
         let mounts = procfs::mounts(mountinfo);
         let layout = layout(cgroup, &mounts);
-        if layout == CgroupLayout::None {
-            return Self::without(layout, &lack::nothing_mounted());
-        }
         let own: Vec<_> = procfs::memberships(cgroup).collect();
         let mut found = Self::without(layout, &lack::nothing_mounted());
 
@@ -88,6 +85,7 @@ impl Cgroups {
             found.probe_v2(&own, &mounts, &on_v2, run_id);
         }
         found.probe_swap();
+        found.probe_bandwidth();
         found.parents = found
             .v1
             .iter()
@@ -130,7 +128,7 @@ impl Cgroups {
     fn put(&mut self, name: &str, spot: &Result<Spot, Lack>) {
         for controller in Controller::ALL {
             if controller.kernel_name() == name {
-                self.spots[controller as usize] = spot.clone();
+                self.spots[controller as usize].clone_from(spot);
             }
         }
     }
@@ -154,6 +152,20 @@ impl Cgroups {
         } else if !lacking {
             self.spots[Controller::Swap as usize] =
                 Err(lack::no_swap_accounting(limits::swap_file(version)));
+        }
+    }
+
+    /// The cpu controller may come without ceilings (`CONFIG_CFS_BANDWIDTH`).
+    fn probe_bandwidth(&mut self) {
+        let spot = &mut self.spots[Controller::Cpus as usize];
+        let (folder, file, beside) = match (&*spot, &self.v2) {
+            (Ok(Spot::V1(index)), _) => (&self.v1[*index].folder, "cpu.cfs_quota_us", "cpu.shares"),
+            (Ok(Spot::V2), Some(v2)) => (&v2.place.folder, "cpu.max", "cpu.weight"),
+            _ => return,
+        };
+        // A v2 root has neither: there the jar's own folder tells, when it is limited.
+        if folder.join(beside).exists() && !folder.join(file).exists() {
+            *spot = Err(lack::no_bandwidth(file));
         }
     }
 

@@ -63,7 +63,7 @@ impl Mount {
     }
 }
 
-/// Reads the cgroup mounts out of a mountinfo (proc_pid_mountinfo(5)), in its order.
+/// Reads the cgroup mounts out of a `mountinfo` (proc(5)), in its order.
 pub(super) fn mounts(mountinfo: &str) -> Vec<Mount> {
     mountinfo.lines().filter_map(mount).collect()
 }

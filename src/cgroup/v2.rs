@@ -192,11 +192,8 @@ pub(super) fn place(
 fn looks(folder: &Path, own: &str, point: &Path) -> Vec<Look> {
     let mut looks = Vec::new();
     let (mut folder, mut cgroup) = (folder.to_owned(), Path::new(own).to_owned());
-    loop {
-        match Look::at(&folder, &cgroup.to_string_lossy()) {
-            Ok(look) => looks.push(look),
-            Err(_) => break,
-        }
+    while let Ok(look) = Look::at(&folder, &cgroup.to_string_lossy()) {
+        looks.push(look);
         if folder == point || !folder.pop() || !cgroup.pop() {
             break;
         }

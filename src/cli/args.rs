@@ -23,11 +23,12 @@ pub(crate) struct Cli {
 /// The subcommands: a variant here, an arm in `dispatch`, a file beside this one.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     Rootfs(RootfsArgs),
 }
 
 /// What every subcommand understands.
+#[expect(clippy::doc_markdown, reason = "the comments are the help text")]
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {

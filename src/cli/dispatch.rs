@@ -15,7 +15,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> Exit {
     match cli.command {
-        Command::Run(args) => run::execute(args, &cli.global),
+        Command::Run(args) => run::execute(&args, &cli.global),
         Command::Rootfs(args) => rootfs::execute(&args, &cli.global),
     }
 }

@@ -1,7 +1,7 @@
 //! The runner that the commands use.
 
 use super::args::Global;
-use super::rootfs::Bar;
+use super::progress::Progress;
 use crate::harness::Runner;
 use crate::harness::run::Notices;
 use crate::{JarOptions, JarRunner};
@@ -10,12 +10,16 @@ use crate::{JarOptions, JarRunner};
 ///
 /// # Errors
 /// When the host or the store cannot be used: the whole chain of causes, and what to do.
-pub(crate) fn runner(global: &Global, notices: &Notices) -> Result<Box<dyn Runner>, String> {
+pub(crate) fn runner(
+    global: &Global,
+    notices: &Notices,
+    progress: &Progress,
+) -> Result<Box<dyn Runner>, String> {
     let notices = notices.clone();
     let options = JarOptions {
         store: global.store.clone(),
         offline: global.offline,
-        progress: Box::new(Bar::default()),
+        progress: Box::new(progress.downloads()),
         notice: Box::new(move |line| notices.say(line)),
     };
     match JarRunner::new(options) {

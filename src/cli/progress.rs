@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::rootfs::Bar;
 
 /// A progress line on standard error; nothing where that is no terminal.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
+    /// The line, and above it those of downloads.
+    lines: MultiProgress,
     bar: ProgressBar,
     running: BTreeMap<usize, String>,
     unhappy: usize,
@@ -19,14 +23,16 @@ const MOST_NAMES: usize = 4;
 impl Progress {
     /// A line for a run that has not been planned yet.
     pub(crate) fn new(wanted: bool) -> Self {
-        let bar = ProgressBar::with_draw_target(
-            Some(0),
-            if wanted { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
-        );
+        let lines = MultiProgress::with_draw_target(if wanted {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        });
+        let bar = lines.add(ProgressBar::new(0));
         if let Ok(style) = ProgressStyle::with_template("{elapsed:>4} {pos}/{len} {wide_msg}") {
             bar.set_style(style);
         }
-        Self { bar, running: BTreeMap::new(), unhappy: 0 }
+        Self { lines, bar, running: BTreeMap::new(), unhappy: 0 }
     }
 
     /// The run begins with this many cases.
@@ -39,7 +45,12 @@ impl Progress {
 
     /// Runs `print`, which may write to the terminal, with the line out of the way.
     pub(crate) fn beside<R>(&self, print: impl FnOnce() -> R) -> R {
-        self.bar.suspend(print)
+        self.lines.suspend(print)
+    }
+
+    /// Where a download shows how far it is: above the line.
+    pub(crate) fn downloads(&self) -> Bar {
+        Bar::among(self.lines.clone())
     }
 
     /// A case has started.

@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::signals::Watch;
 use crate::harness::Cancel;
 use crate::harness::spec::RootfsRef;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::rootfs::{Image, Progress, ResolveOptions, Rootfs, RootfsError, Store};
 
@@ -208,11 +208,19 @@ fn ago(then: SystemTime, now: SystemTime) -> String {
 
 /// Shows progress on standard error, where that is a terminal.
 #[derive(Debug, Default)]
-pub(crate) struct Bar(Mutex<Option<ProgressBar>>);
+pub(crate) struct Bar {
+    current: Mutex<Option<ProgressBar>>,
+    among: Option<MultiProgress>,
+}
 
 impl Bar {
+    /// A bar that keeps clear of the others of `lines`.
+    pub(crate) fn among(lines: MultiProgress) -> Self {
+        Self { current: Mutex::default(), among: Some(lines) }
+    }
+
     fn current(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -224,6 +232,10 @@ impl Progress for Bar {
                 "{msg} [{bar:30}] {binary_bytes}/{binary_total_bytes} {eta}",
             ),
             None => (ProgressBar::new_spinner(), "{msg} {spinner} {binary_bytes}"),
+        };
+        let bar = match &self.among {
+            Some(lines) => lines.insert(0, bar),
+            None => bar,
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));

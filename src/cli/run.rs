@@ -27,6 +27,7 @@ use super::signals::Watch;
 ///
 /// A case is a *.sh file that runs as it is; a folder stands for all cases beneath it.
 /// Every case is checked before any runs.
+#[expect(clippy::doc_markdown, reason = "the comments are the help text")]
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Exit status: 0 all passed, 1 a case failed, 2 wrong usage, an invalid case or no case,
@@ -133,7 +134,7 @@ fn timeout(text: &str) -> Result<Ceiling<std::time::Duration>, String> {
 }
 
 /// Does `belljar run`.
-pub(crate) fn execute(args: RunArgs, global: &Global) -> Exit {
+pub(crate) fn execute(args: &RunArgs, global: &Global) -> Exit {
     prepared(args, global).unwrap_or_else(|(exit, message)| {
         say_error(message);
         exit
@@ -143,9 +144,9 @@ pub(crate) fn execute(args: RunArgs, global: &Global) -> Exit {
 /// What stops a run before it begins.
 type Refused = (Exit, String);
 
-fn prepared(args: RunArgs, global: &Global) -> Result<Exit, Refused> {
+fn prepared(args: &RunArgs, global: &Global) -> Result<Exit, Refused> {
     let usage = |message: String| (Exit::USAGE, message);
-    let (overrides, options) = options(&args).map_err(usage)?;
+    let (overrides, options) = options(args).map_err(usage)?;
     let cases = match case::load(&args.paths, &overrides) {
         Ok(cases) => cases,
         Err(errors) => {
@@ -155,16 +156,16 @@ fn prepared(args: RunArgs, global: &Global) -> Result<Exit, Refused> {
         }
     };
     if !cases.iter().any(|case| options.selection.wants(case)) {
-        return Err(usage(nothing_selected(&args, &cases)));
+        return Err(usage(nothing_selected(args, &cases)));
     }
     if args.list {
-        return list(&args, cases.iter().filter(|case| options.selection.wants(case)));
+        return list(args, cases.iter().filter(|case| options.selection.wants(case)));
     }
     let json = match &args.json {
         Some(path) => Some(create(path).map_err(usage)?),
         None => None,
     };
-    run(&args, global, cases, &options, json)
+    run(args, global, cases, &options, json)
 }
 
 /// Flags first, then the environment.
@@ -245,7 +246,7 @@ fn run(
     })
     .map_err(|error| setup(format!("cannot watch for signals: {error}")))?;
 
-    let runner = match (jar::runner(global, &notices), watch.received()) {
+    let runner = match (jar::runner(global, &notices, &progress), watch.received()) {
         (_, Some(signal)) => return Ok(Exit::signal(signal)),
         (runner, None) => runner.map_err(setup)?,
     };

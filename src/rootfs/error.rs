@@ -279,7 +279,7 @@ pub enum FetchError {
     #[error("the proxy `{0}` is no address that can be used")]
     Proxy(String),
     /// An earlier attempt failed, a short time ago.
-    #[error("{reason} ({} min ago)", .ago.as_secs() / 60)]
+    #[error("{reason} (tried {} min ago)", .ago.as_secs() / 60)]
     Remembered {
         /// What went wrong then.
         reason: String,
@@ -339,6 +339,10 @@ impl RootfsError {
                  or use `--rootfs host`"
                     .to_owned()
             }
+            Self::Fetch { source: FetchError::Digest { got, .. }, .. } => format!(
+                "try another mirror with BELLJAR_MIRROR, or end its address in `#sha256={got}` if \
+                 this very archive is wanted"
+            ),
             Self::Fetch { .. } | Self::Offline { .. } => {
                 "set BELLJAR_MIRROR to a mirror that can be reached, or bring the archive in with \
                  `belljar rootfs import FILE`, or use `--rootfs host`"

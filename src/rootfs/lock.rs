@@ -75,6 +75,16 @@ impl Lock {
         .map_err(|(_, errno)| RootfsError::io("lock the folder", path)(errno.into()))
     }
 
+    /// Locks a folder that exists against everybody, if nobody holds a lock on it.
+    pub(super) fn try_folder(path: &Path) -> Result<Option<Self>, RootfsError> {
+        let file = File::open(path).map_err(RootfsError::io("open the folder", path))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Some(Self(lock))),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, errno)) => Err(RootfsError::io("lock the folder", path)(errno.into())),
+        }
+    }
+
     /// Sets the file's time to now if it is older than a minute: when it was last used.
     pub(super) fn touch(&self) {
         let now = SystemTime::now();
@@ -130,5 +140,33 @@ fn wait(
     match receiver.recv() {
         Ok(Some(result)) => Ok(result),
         Ok(None) | Err(_) => Err(RootfsError::Interrupted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use nix::fcntl::{Flock, FlockArg};
+
+    use super::{Kind, Lock, is_at, open};
+
+    #[test]
+    fn a_lock_is_known_by_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let lock = Flock::lock(open(&path).unwrap(), FlockArg::LockExclusive).unwrap();
+        assert!(is_at(&lock, &path).unwrap());
+        fs::remove_file(&path).unwrap();
+        assert!(!is_at(&lock, &path).unwrap());
+        // Somebody else's lock of the same name.
+        let other = Lock::try_take(&path, Kind::Exclusive).unwrap();
+        assert!(other.is_some());
+        assert!(!is_at(&lock, &path).unwrap());
+        assert!(Lock::try_take(&path, Kind::Shared).unwrap().is_none());
+        drop(other);
+        let _one = Lock::try_take(&path, Kind::Shared).unwrap().unwrap();
+        assert!(Lock::try_take(&path, Kind::Shared).unwrap().is_some());
+        assert!(Lock::try_take(&path, Kind::Exclusive).unwrap().is_none());
     }
 }

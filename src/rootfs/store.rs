@@ -276,30 +276,43 @@ impl Store {
             if let Some(opened) = self.open_image(key, cancel)? {
                 return Ok(opened);
             }
-            let _lock = Lock::take(&self.lock_path(key), Kind::Exclusive, cancel)?;
+            let lock_path = self.lock_path(key);
+            let _lock = Lock::take(&lock_path, Kind::Exclusive, cancel)?;
             if path.exists() {
                 continue;
             }
-            if cancel.is_raised() {
-                return Err(RootfsError::Interrupted);
+            if let Err(error) = self.make_locked(&path, cancel, make) {
+                // Those who wait see that it is gone, and try for themselves.
+                let _ = fs::remove_file(&lock_path);
+                return Err(error);
             }
-            let work = self.work()?;
-            let image = work.join("image");
-            let root = image.join("root");
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o755)
-                .create(&root)
-                .map_err(RootfsError::io("make the folder", &root))?;
-            fs::set_permissions(&root, Permissions::from_mode(0o755))
-                .map_err(RootfsError::io("set the mode of", &root))?;
-            let meta = make(&work, &root)?;
-            let file = image.join("meta.json");
-            let text = serde_json::to_vec(&meta)
-                .map_err(|error| RootfsError::io("write", &file)(error.into()))?;
-            fs::write(&file, text).map_err(RootfsError::io("write", &file))?;
-            fs::rename(&image, &path).map_err(RootfsError::io("move into place", &path))?;
         }
+    }
+
+    fn make_locked(
+        &self,
+        path: &Path,
+        cancel: &Cancel,
+        make: &dyn Fn(&Work, &Path) -> Result<Meta, RootfsError>,
+    ) -> Result<(), RootfsError> {
+        if cancel.is_raised() {
+            return Err(RootfsError::Interrupted);
+        }
+        let work = self.work()?;
+        let image = work.join("image");
+        let root = image.join("root");
+        DirBuilder::new()
+            .recursive(true)
+            .create(&root)
+            .map_err(RootfsError::io("make the folder", &root))?;
+        fs::set_permissions(&root, Permissions::from_mode(0o755))
+            .map_err(RootfsError::io("set the mode of", &root))?;
+        let meta = make(&work, &root)?;
+        let file = image.join("meta.json");
+        let text = serde_json::to_vec(&meta)
+            .map_err(|error| RootfsError::io("write", &file)(error.into()))?;
+        fs::write(&file, text).map_err(RootfsError::io("write", &file))?;
+        fs::rename(&image, path).map_err(RootfsError::io("move into place", path))
     }
 }
 

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use belljar_harness::RootfsUsed;
 
-#[cfg(not(feature = "fetch"))]
-use super::FetchError;
 use super::error::chain;
 #[cfg(feature = "fetch")]
 use super::fetch::fetch;
 use super::image::Meta;
 use super::options::ResolveOptions;
 use super::store::Opened;
-use super::{Rootfs, RootfsError, Store, archive};
+use super::{FetchError, Rootfs, RootfsError, Store, archive};
 
 /// Where Canonical publishes the archives.
 const OFFICIAL: &str = "https://cdimage.ubuntu.com";
@@ -85,13 +83,13 @@ impl Sources {
 }
 
 impl Pin {
-    /// What the root filesystem is called: the reference, and the digest where it is not the
-    /// official one.
+    /// What the root filesystem is called: the reference, and the start of the digest where it
+    /// is not the official one.
     fn name(&self) -> String {
         if PINS.iter().any(|(_, _, sha256)| *sha256 == self.sha256) {
             NAME.to_owned()
         } else {
-            format!("{NAME}#sha256={}", &self.sha256)
+            format!("{NAME}#sha256={}", &self.sha256[..12])
         }
     }
 }
@@ -173,8 +171,13 @@ impl Store {
             return Err(RootfsError::Offline { reference: NAME.to_owned() });
         }
         let failed = |source| RootfsError::Fetch { url: pin.url.clone(), source };
+        if remember {
+            if let Some(earlier) = self.remembered(&pin.url) {
+                return Err(failed(earlier));
+            }
+        }
         self.make_image(&key, options.cancel, &|work, root| {
-            // Under the lock: those who waited learn from the one who tried.
+            // Once more under the lock: those who waited learn from the one who tried.
             if remember {
                 if let Some(earlier) = self.remembered(&pin.url) {
                     return Err(failed(earlier));
@@ -186,7 +189,7 @@ impl Store {
                 Ok(()) => {}
                 Err(None) => return Err(RootfsError::Interrupted),
                 Err(Some(error)) => {
-                    if remember {
+                    if remember && !matches!(error, FetchError::NotBuilt) {
                         self.remember(&pin.url, &chain(&error));
                     }
                     return Err(failed(error));

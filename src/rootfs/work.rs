@@ -14,7 +14,7 @@ use super::lock::{Kind, Lock};
 /// A folder that is removed with everything in it when dropped.
 #[derive(Debug)]
 pub(super) struct Work {
-    // Dropped first, so that the lock outlives the folder.
+    tmp: PathBuf,
     folder: TempDir,
     _lock: Lock,
 }
@@ -32,7 +32,7 @@ impl Work {
         let path = folder.path().join("lock");
         let lock = Lock::try_take(&path, Kind::Exclusive)?
             .ok_or_else(|| RootfsError::io("lock", path)(std::io::ErrorKind::WouldBlock.into()))?;
-        Ok(Self { folder, _lock: lock })
+        Ok(Self { tmp: tmp.to_owned(), folder, _lock: lock })
     }
 
     /// A path in the folder.
@@ -41,9 +41,18 @@ impl Work {
     }
 }
 
-/// Removes the folders whose makers are gone.
+impl Drop for Work {
+    fn drop(&mut self) {
+        // Two that remove one folder would be in each other's way. What cannot be removed
+        // now is swept by the next.
+        let _removing = Lock::folder(&self.tmp, Kind::Shared);
+        let _ = fs::remove_dir_all(self.folder.path());
+    }
+}
+
+/// Removes the folders whose makers are gone, unless somebody makes or removes one just now.
 fn sweep(tmp: &Path) -> Result<(), RootfsError> {
-    let _sweeping = Lock::folder(tmp, Kind::Exclusive)?;
+    let Some(_sweeping) = Lock::try_folder(tmp)? else { return Ok(()) };
     for entry in fs::read_dir(tmp).map_err(RootfsError::io("list", tmp))? {
         let path = entry.map_err(RootfsError::io("list", tmp))?.path();
         if Lock::try_take(&path.join("lock"), Kind::Exclusive)?.is_some() {

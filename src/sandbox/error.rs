@@ -82,6 +82,15 @@ impl Error {
         Self::Inside { doing: step.doing(), detail, source, remedy }
     }
 
+    /// Whether a [`Cancel`](belljar_harness::Cancel) is the cause.
+    pub fn is_interrupted(&self) -> bool {
+        match self {
+            Self::Interrupted => true,
+            Self::Rootfs(e) => e.is_interrupted(),
+            _ => false,
+        }
+    }
+
     /// What to do about it, where that is known.
     pub fn remedy(&self) -> Option<String> {
         match self {
@@ -127,7 +136,7 @@ impl From<Error> for SetupError {
         Self {
             message: crate::error::chain(&error),
             remedy: error.remedy(),
-            interrupted: matches!(error, Error::Interrupted),
+            interrupted: error.is_interrupted(),
         }
     }
 }

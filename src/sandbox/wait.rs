@@ -21,11 +21,6 @@ pub(crate) struct Watched {
     pub(crate) timed_out: bool,
 }
 
-/// How long an OOM event may come before the kernel's counter of kills; it is looked at this
-/// often until then.
-const OOM_STEP: Duration = Duration::from_millis(1);
-const OOM_PATIENCE: Duration = Duration::from_millis(500);
-
 /// Reads, feeds and waits until PID 1 has ended and its pipes are drained.
 pub(crate) fn watch(
     running: &mut Running<'_>,
@@ -35,18 +30,14 @@ pub(crate) fn watch(
     let mut scratch = Capture::scratch();
     let deadline = timeout.and_then(|t| running.started.checked_add(t));
     let mut timed_out = false;
-    let mut oom = Oom::Quiet;
+    let mut oom_seen = false;
     let mut outputs: Vec<Capture> =
         running.output.take().map(|(out, err)| vec![out, err]).unwrap_or_default();
     loop {
-        let now = Instant::now();
-        let clock = deadline.filter(|_| !timed_out).map(|d| d.saturating_duration_since(now));
-        let oom_clock = oom.pending(now);
-        let wait = match (clock, oom_clock) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        let fired = poll_once(running, &outputs, oom.watches(), wait).map_err(fail)?;
+        let clock = deadline
+            .filter(|_| !timed_out)
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let fired = poll_once(running, &outputs, !oom_seen, clock).map_err(fail)?;
         for index in &fired.outputs {
             outputs[*index].read(&mut scratch).map_err(fail)?;
         }
@@ -56,16 +47,10 @@ pub(crate) fn watch(
         if fired.ended {
             break;
         }
-        if fired.oom {
-            oom = Oom::Seen(Instant::now());
-        }
-        if oom.pending(Instant::now()).is_some() {
+        if fired.oom && running.cgroup().map_or(Ok(false), JarCgroup::oom_killed)? {
             // One kill ends the whole jar: what lives on after it is in no state to judge.
-            let kills = running.cgroup().map(JarCgroup::usage).transpose()?;
-            if kills.is_some_and(|u| u.oom_kills > 0) {
-                running.child().kill();
-                oom = Oom::Killed;
-            }
+            oom_seen = true;
+            running.child().kill();
         }
         if deadline.is_some_and(|d| !timed_out && Instant::now() >= d) {
             timed_out = true;
@@ -85,30 +70,6 @@ pub(crate) fn watch(
         duration,
         timed_out,
     })
-}
-
-/// What is known of a lack of memory.
-#[derive(Clone, Copy)]
-enum Oom {
-    Quiet,
-    /// The kernel has told of one at this time.
-    Seen(Instant),
-    /// The jar was killed for it.
-    Killed,
-}
-
-impl Oom {
-    /// How long until the counter should be looked at again.
-    fn pending(self, now: Instant) -> Option<Duration> {
-        match self {
-            Self::Seen(at) if now.saturating_duration_since(at) < OOM_PATIENCE => Some(OOM_STEP),
-            _ => None,
-        }
-    }
-
-    fn watches(self) -> bool {
-        !matches!(self, Self::Killed)
-    }
 }
 
 #[derive(Default)]

@@ -151,6 +151,20 @@ fn damage_does_not_go_unnoticed() {
 }
 
 #[test]
+fn the_checksum_of_zstd_is_checked() {
+    let bench = Bench::new();
+    let plain = Tar::default().file("f", &"some content ".repeat(5000)).bytes();
+    // Stored as it is, so that nothing but the checksum can tell.
+    let level = ruzstd::encoding::CompressionLevel::Uncompressed;
+    let mut stored = ruzstd::encoding::compress_to_vec(&plain[..], level);
+    bench.import(&stored).unwrap();
+    let at = stored.windows(7).rposition(|part| part == b"content").unwrap();
+    stored[at] ^= 1;
+    let error = bench.import(&stored).unwrap_err();
+    assert!(error.chain().contains("checksum"), "{}", error.chain());
+}
+
+#[test]
 fn modes_times_and_owners() {
     let bench = Bench::new();
     let special = Entry { path: "su", mode: 0o4755, owner: (42, 43), ..Entry::default() };

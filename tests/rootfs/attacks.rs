@@ -120,20 +120,27 @@ fn a_folder_over_a_link_replaces_the_link() {
 }
 
 #[test]
-fn a_link_over_a_folder_that_was_in_use_is_noticed() {
+fn a_link_over_an_empty_folder_replaces_the_folder() {
     let bench = Bench::new();
     let outside = Outside::new(&bench);
-    // The node is left out, so that the folder is empty and can be replaced.
     let tar = Tar::default()
         .folder("d", 0o755)
-        .entry(&Entry { kind: b'3', path: "d/null", ..Entry::default() })
         .folder("real", 0o755)
-        .entry(&Entry { kind: b'3', path: "d/zero", ..Entry::default() })
         .symlink("d", "real")
         .file("d/f", "x");
     let rootfs = bench.import(&tar.bytes()).unwrap();
     assert_eq!(crate::support::read(&rootfs, "real/f"), "x");
     outside.assert_untouched();
+}
+
+#[test]
+fn a_path_that_changes_its_meaning_is_walked_again() {
+    let bench = Bench::new();
+    // The second entry replaces the link that its own path goes through.
+    let tar = Tar::default().symlink("l", ".").folder("l/l", 0o755).file("l/x", "in the folder");
+    let rootfs = bench.import(&tar.bytes()).unwrap();
+    assert!(fs::symlink_metadata(rootfs.path.join("l")).unwrap().is_dir());
+    assert_eq!(crate::support::read(&rootfs, "l/x"), "in the folder");
 }
 
 #[test]
@@ -155,11 +162,14 @@ fn hard_links_do_not_reach_out() {
 }
 
 #[test]
-fn a_hard_link_to_a_link_is_not_written_through() {
+fn a_hard_link_to_a_link_is_one_more_link() {
     let bench = Bench::new();
     let outside = Outside::new(&bench);
-    let tar = Tar::default().symlink("s", outside.victim()).hard_link("h", "s").file("h", "mine");
-    let rootfs = bench.import(&tar.bytes()).unwrap();
+    let links = || Tar::default().symlink("s", outside.victim()).hard_link("h", "s");
+    let rootfs = bench.import(&links().bytes()).unwrap();
+    assert!(fs::symlink_metadata(rootfs.path.join("h")).unwrap().is_symlink());
+    outside.assert_untouched();
+    let rootfs = bench.import(&links().file("h", "mine").bytes()).unwrap();
     assert_eq!(crate::support::read(&rootfs, "h"), "mine");
     assert!(fs::symlink_metadata(rootfs.path.join("s")).unwrap().is_symlink());
     outside.assert_untouched();

@@ -181,6 +181,25 @@ fn no_network() {
     assert!(matches!(error, FetchError::Transport { .. } | FetchError::Connect(_)), "{error:?}");
 }
 
+/// A server that is too busy to take a connection looks like a network that swallows packets.
+#[test]
+fn a_connection_that_does_not_come_about() {
+    use nix::sys::socket::{Backlog, listen};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+        waiting.push(stream);
+    }
+    let mut sources = sources(&format!("http://{address}/x"), &"0".repeat(64));
+    sources.connect_auto = Duration::from_millis(100);
+    let bench = Bench::with(sources);
+    assert_eq!(bench.resolve(&RootfsRef::Auto).unwrap().used.used, "host");
+    let said = bench.notices.lock().unwrap();
+    assert!(said[0].contains("no connection within 0.1 s"), "{said:?}");
+}
+
 #[test]
 fn a_download_can_be_stopped() {
     let (server, sources) = served(Answer::Stall(archive()));

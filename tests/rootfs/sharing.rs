@@ -1,14 +1,16 @@
 //! Many threads and processes that want the same root at the same time.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Barrier;
+use std::sync::atomic::Ordering;
 
 use belljar::harness::Cancel;
-use belljar::rootfs::{ResolveOptions, RootfsError, Silent, Store};
+use belljar::rootfs::{Progress, ResolveOptions, RootfsError, Silent, Store};
 
-use crate::support::{Bench, Tar, by_path, gzip, nowhere};
+use crate::support::{Bench, Tar, by_path, gzip, nowhere, sha256};
 
 fn archive(bench: &Bench) -> PathBuf {
     let tar = (0..400).fold(Tar::default(), |tar, i| tar.file(&format!("d{i}/f"), "some content"));
@@ -75,6 +77,99 @@ fn processes_share_one_import() {
     }
     let images = bench.store.list().unwrap();
     assert!(images.len() == 1 && !images[0].in_use, "{images:?}");
+}
+
+/// Says that it is in the middle of unpacking, and stays there.
+struct Stuck(std::sync::atomic::AtomicBool);
+
+impl Progress for Stuck {
+    fn start(&self, what: &str, _: Option<u64>) {
+        self.0.store(what == "unpacking", Ordering::SeqCst);
+    }
+
+    fn advance(&self, _: u64) {
+        if self.0.load(Ordering::SeqCst) {
+            println!("\nunpacking now");
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+
+    fn finish(&self) {}
+}
+
+/// The process that is killed below; does nothing by itself.
+#[test]
+fn stuck_child() {
+    let Some(folder) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
+    let store = Store::open_with(&folder.join("store"), nowhere()).unwrap();
+    let options = ResolveOptions {
+        offline: false,
+        progress: &Stuck(false.into()),
+        notice: &|_| {},
+        cancel: &Cancel::new(),
+    };
+    let never = store.resolve(&by_path(&folder.join("archive")), &options);
+    panic!("{never:?}");
+}
+
+#[test]
+fn what_a_killed_import_left_is_swept() {
+    let bench = Bench::new();
+    let path = archive(&bench);
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "sharing::stuck_child", "--nocapture"])
+        .env(CHILD, bench.folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let found = output.lines().any(|line| line.unwrap() == "unpacking now");
+    assert!(found, "{:?}", child.wait());
+    let tmp = bench.store.path().join("tmp");
+    assert_eq!(fs::read_dir(&tmp).unwrap().count(), 1);
+    std::thread::scope(|scope| {
+        // Whoever waits for it goes on when it is dead.
+        let waiting = scope.spawn(|| bench.resolve(&by_path(&path)).unwrap());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let rootfs = waiting.join().unwrap();
+        assert_eq!(fs::read_dir(&rootfs.path).unwrap().count(), 400);
+    });
+    assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0);
+}
+
+#[test]
+fn import_and_removal_at_the_same_time() {
+    let bench = Bench::new();
+    let bytes = gzip(&Tar::default().file("d/f", "x").bytes());
+    let path = bench.file("archive", &bytes);
+    let digest = sha256(&bytes);
+    let barrier = Barrier::new(6);
+    std::thread::scope(|scope| {
+        for thread in 0..6 {
+            let (bench, path, digest, barrier) = (&bench, &path, &digest, &barrier);
+            scope.spawn(move || {
+                let store = bench.reopened(nowhere());
+                barrier.wait();
+                for _ in 0..40 {
+                    if thread % 2 == 0 {
+                        let rootfs = bench.resolve_in(&store, &by_path(path), false).unwrap();
+                        // It is whole, and stays for as long as it is held.
+                        assert!(rootfs.has("/d/f"));
+                    } else {
+                        match store.remove(digest) {
+                            Ok(_)
+                            | Err(RootfsError::InUse { .. } | RootfsError::NotInStore { .. }) => {}
+                            Err(error) => panic!("{error:?}"),
+                        }
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(fs::read_dir(bench.store.path().join("tmp")).unwrap().count(), 0);
 }
 
 #[test]

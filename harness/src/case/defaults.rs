@@ -203,7 +203,32 @@ mod tests {
         let stranger = Trust { user: owner + 1, behind_sudo: None };
         let refused = read_trusted(&file, stranger).expect_err("refused");
         assert!(matches!(refused, Refused::Foreign(uid) if uid == owner));
-        let owned = Trust { user: owner, behind_sudo: None };
-        assert!(read_trusted(&file, owned).expect("read").is_some());
+        let same = Trust { user: owner, behind_sudo: None };
+        assert!(read_trusted(&file, same).expect("read").is_some());
+    }
+
+    #[test]
+    fn defaults_of_another_user_refuse_the_cases_below() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().canonicalize().expect("a path");
+        let file = root.join(DEFAULTS);
+        fs::write(&file, "memory = \"64M\"\n").expect("written");
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(&file, Some(4242), None).expect("chown");
+        }
+        let owner = fs::metadata(&file).expect("metadata").uid();
+        let mut defaults = Defaults::new(root.clone());
+        defaults.trust = Trust { user: owner + 1, behind_sudo: None };
+        let below = root.join("sub");
+        let mistakes = defaults.of(&below).expect_err("refused");
+        assert_eq!(mistakes.len(), 1);
+        assert_eq!(mistakes[0].path, file);
+        let said =
+            format!("these defaults belong to another user (uid {owner}) and are not believed");
+        assert_eq!(mistakes[0].message, said);
+        assert!(defaults.text(&root).is_none(), "its fixtures are not believed either");
+        let mut defaults = Defaults::new(root);
+        defaults.trust = Trust { user: owner, behind_sudo: None };
+        assert_eq!(defaults.of(&below).expect("read").len(), 1);
     }
 }

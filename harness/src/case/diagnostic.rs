@@ -1,5 +1,6 @@
 //! What is wrong with a case file, and where, in the manner of rustc.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -45,11 +46,13 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error: {}", self.message)?;
+        let path = self.path.to_string_lossy();
+        let path = visible(&path);
+        writeln!(f, "error: {}", visible(&self.message))?;
         let Some(place) = &self.place else {
-            write!(f, " --> {}", self.path.display())?;
+            write!(f, " --> {path}")?;
             if let Some(help) = &self.help {
-                write!(f, "\n  = help: {help}")?;
+                write!(f, "\n  = help: {}", visible(help))?;
             }
             return Ok(());
         };
@@ -68,15 +71,24 @@ impl fmt::Display for Diagnostic {
             .collect();
         let indent = " ".repeat(place.column - 1);
         let marks = "^".repeat(place.width.max(1));
-        writeln!(f, "{gutter}--> {}:{}:{}", self.path.display(), place.line, place.column)?;
+        writeln!(f, "{gutter}--> {path}:{}:{}", place.line, place.column)?;
         writeln!(f, "{gutter} |")?;
         writeln!(f, "{number} | {text}")?;
         write!(f, "{gutter} | {indent}{marks}")?;
         if let Some(help) = &self.help {
-            write!(f, "\n{gutter} = help: {help}")?;
+            write!(f, "\n{gutter} = help: {}", visible(help))?;
         }
         Ok(())
     }
+}
+
+/// A text whose control characters are spelled out, as in `\u{1b}`.
+fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let spell = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+    text.chars().map(spell).collect()
 }
 
 /// Everything that is wrong with one case: at least one [`Diagnostic`], in the

@@ -50,11 +50,9 @@ pub(super) fn discover(
     let fixtures = walk.fixtures(start);
     let mut found = walk.found;
     found.retain(|found| {
-        found.mistake.is_some() || {
-            let file = defaults.root().join(&found.relative);
-            let real = file.canonicalize().unwrap_or_else(|_| file.clone());
-            !fixtures.iter().any(|fixture| fixture.covers(&file) || fixture.covers(&real))
-        }
+        let file = defaults.root().join(&found.relative);
+        let real = file.canonicalize().unwrap_or_else(|_| file.clone());
+        !fixtures.iter().any(|fixture| fixture.covers(&file) || fixture.covers(&real))
     });
     found.sort_by(|a, b| a.relative.cmp(&b.relative));
     if found.is_empty() {

@@ -167,3 +167,59 @@ impl Layer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::case::header;
+
+    const HEADER: &str = r#"#!/bin/bash
+# /// case
+# hostname = "alpha"
+# memory = "64M"
+# cpus = 1.5
+# tags = ["slow",
+#   "net"]
+# skip = """
+# höher"""
+# capabilities = ["NET_ADMIN"]
+# env = { A = "1" }
+# [files]
+# "/etc/motd" = { content = "hi", mode = "0600" }
+# [expect]
+# exit = [1, 2]
+# stdout = { contains = "e", matches = '^e$' }
+# isolation.hostname = false
+# ///
+true
+"#;
+
+    /// Reads a script as far as it goes, and draws what is wrong with it.
+    fn read(script: &[u8]) -> String {
+        let here = Path::new("/nowhere");
+        let base = FixtureBase { folder: here, root: here };
+        let source = header::find(Path::new("a.sh"), script).map_err(|mistake| vec![mistake]);
+        match source.and_then(|source| Layer::read(source, here, base)) {
+            Ok(_) => String::new(),
+            Err(mistakes) => mistakes.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn whatever_stands_in_a_header_is_read_or_refused() {
+        let bytes = HEADER.as_bytes();
+        assert_eq!(read(bytes), "");
+        let mut refused = 0;
+        for at in 0..bytes.len() {
+            refused += usize::from(!read(&bytes[..at]).is_empty());
+            for byte in [b'\n', b'"', b'[', b'=', b'#', b' ', b'\0', 0xff] {
+                let mut changed = bytes.to_vec();
+                changed[at] = byte;
+                refused += usize::from(!read(&changed).is_empty());
+            }
+        }
+        assert!(refused > bytes.len());
+    }
+}

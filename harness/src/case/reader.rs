@@ -86,7 +86,6 @@ impl<'a> Reader<'a> {
             let help = match value.get_ref() {
                 DeValue::Integer(number) => Some(format!("write \"{number}\"")),
                 DeValue::Float(number) => Some(format!("write \"{number}\"")),
-                DeValue::Boolean(flag) => Some(format!("write \"{flag}\"")),
                 _ => None,
             };
             self.mistyped(name, value, "a string", help);
@@ -115,19 +114,19 @@ impl<'a> Reader<'a> {
         self.checked(value, result)
     }
 
-    /// A size, with advice for one written as a number.
+    /// A size, with advice for one that is no string.
     pub(super) fn sized<T>(
         &mut self,
         name: &str,
         value: &Value<'_>,
         parse: impl FnOnce(&str) -> Result<T, Refusal>,
     ) -> Option<T> {
-        if let DeValue::Integer(number) = value.get_ref() {
-            let help = format!("did you mean \"{number}M\"?");
-            self.mistyped(name, value, "a size with a unit, as a string", Some(help));
-            return None;
+        if value.get_ref().is_str() {
+            return self.parsed(name, value, parse);
         }
-        self.parsed(name, value, parse)
+        let help = "write the unit after the number, such as \"64M\" or \"1G\"".to_owned();
+        self.mistyped(name, value, "a size with a unit, as a string", Some(help));
+        None
     }
 
     /// A truth value.

@@ -134,8 +134,10 @@ impl Merge {
         let Some((layer, At { value, span })) = found else { return RootfsRef::Auto };
         if let RootfsRef::Path(path) = &value {
             if let Err(error) = fs::metadata(path) {
+                // Without the `.` in `folder/./root`.
+                let tidy: PathBuf = path.components().collect();
                 let message =
-                    format!("the root filesystem {} cannot be used: {error}", path.display());
+                    format!("the root filesystem {} cannot be used: {error}", tidy.display());
                 let help = "a path is taken from the folder of the file that says it";
                 self.refuse(&layer, &span, message, help);
             }

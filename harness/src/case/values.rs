@@ -74,7 +74,7 @@ pub fn size(text: &str) -> Result<u64, Refusal> {
     if unit.is_empty() && number != Some(0) {
         return Err(Refusal::new(
             format!("the size `{text}` has no unit"),
-            format!("did you mean \"{text}M\"?"),
+            "write the unit after the number, such as \"64M\" or \"1G\"",
         ));
     }
     // The kernel counts bytes in signed 64-bit numbers.
@@ -371,4 +371,114 @@ pub(crate) fn least(text: &str, least: &str) -> Result<u64, Refusal> {
         ));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        for (text, bytes) in [
+            ("1B", 1),
+            ("512K", 512 << 10),
+            ("64M", 64 << 20),
+            ("64MB", 64 << 20),
+            ("64MiB", 64 << 20),
+            ("1g", 1 << 30),
+            ("2T", 2 << 40),
+            ("0", 0),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "1", "M", "-1M", "1.5G", "1 M", "64Q", "none", "9223372036854775808B"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+        assert_eq!(size("9223372036854775807B"), Ok(i64::MAX as u64));
+        assert!(size("18446744073709551616T").is_err());
+    }
+
+    #[test]
+    fn memory_is_at_least_four_mebibytes_or_none() {
+        assert_eq!(memory("none"), Ok(None));
+        assert_eq!(memory("4M"), Ok(Some(4 << 20)));
+        assert!(memory("4095K").is_err());
+        assert!(memory("0").is_err());
+        assert!(memory("1").is_err());
+    }
+
+    #[test]
+    fn durations_have_a_unit_and_are_never_zero() {
+        let millis = |text| duration(text).expect(text).map(|duration| duration.as_millis());
+        assert_eq!(millis("300ms"), Some(300));
+        assert_eq!(millis("10s"), Some(10_000));
+        assert_eq!(millis("2m"), Some(120_000));
+        assert_eq!(millis("1h"), Some(3_600_000));
+        assert_eq!(millis("none"), None);
+        for text in ["", "0s", "0ms", "10", "s", "-1s", "1d", "1.5s", "9999999999999999999999s"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn users_are_root_a_name_or_ids() {
+        assert_eq!(user("root"), Ok(User::Root));
+        assert_eq!(user("www-data"), Ok(User::Name("www-data".to_owned())));
+        assert_eq!(user("1000"), Ok(User::Ids(1000, None)));
+        assert_eq!(user("1000:100"), Ok(User::Ids(1000, Some(100))));
+        for text in ["", "-x", "a:b", "1000:", "1000:x", "4294967295", "4294967296", "a b", "1a"] {
+            assert!(user(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn hostnames_follow_the_rules_of_their_labels() {
+        let long = "a".repeat(63);
+        for text in ["a", "alpha", "A-1", "web.example", "1", &long] {
+            assert_eq!(hostname(text).as_deref(), Ok(text));
+        }
+        let longer = "a".repeat(64);
+        let total = format!("{}.{}", "a".repeat(32), "b".repeat(32));
+        for text in ["", "-a", "a-", "a..b", ".a", "a.", "a_b", "a b", "ü", &longer, &total] {
+            assert!(hostname(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_stem_makes_a_valid_hostname() {
+        assert_eq!(hostname_of_stem("oom-kill"), "oom-kill");
+        assert_eq!(hostname_of_stem("a_b.c+d"), "a-b-c-d");
+        assert_eq!(hostname_of_stem("-x-"), "x");
+        assert_eq!(hostname_of_stem("+"), "jar");
+        let cut = format!("{}-b", "a".repeat(62));
+        assert_eq!(hostname_of_stem(&cut), "a".repeat(62));
+        for stem in ["", "...", "ünï", &"x-".repeat(100)] {
+            let name = hostname_of_stem(stem);
+            assert_eq!(hostname(&name).as_ref(), Ok(&name), "{stem}");
+        }
+    }
+
+    #[test]
+    fn signals_and_capabilities_are_found_in_every_spelling() {
+        for text in ["KILL", "SIGKILL", "sigkill"] {
+            assert_eq!(signal(text), Ok(9));
+        }
+        assert_eq!(signal("SYS"), Ok(31));
+        assert!(signal("SIG").is_err());
+        assert!(signal("EXIT").is_err());
+        for text in ["NET_ADMIN", "CAP_NET_ADMIN", "cap_net_admin"] {
+            assert_eq!(capability(text), Ok(12));
+        }
+        assert_eq!(capability("CHECKPOINT_RESTORE"), Ok(40));
+        assert!(capability("ROOT").is_err());
+    }
+
+    #[test]
+    fn inside_paths_are_absolute_and_tidy() {
+        assert_eq!(inside_path("/a//b/./c/").as_deref(), Ok("/a/b/c"));
+        assert_eq!(inside_path("/").as_deref(), Ok("/"));
+        assert!(inside_path("a").is_err());
+        assert!(inside_path("/a/../b").is_err());
+        assert_eq!(inside_path("/a..b").as_deref(), Ok("/a..b"));
+    }
 }

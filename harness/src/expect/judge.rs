@@ -97,7 +97,7 @@ fn out_of_memory(outcome: &Outcome) -> String {
 fn timed_out(case: &Case, outcome: &Outcome) -> String {
     let after = case.spec.timeout.unwrap_or(outcome.duration);
     format!(
-        "timed out: still running after {}{}; raise `timeout`, or expect it with `timeout = true`",
+        "still running after {}{}; raise `timeout`, or expect it with `timeout = true`",
         seconds(after),
         memory(outcome)
     )
@@ -323,8 +323,8 @@ mod tests {
         got.ending = Ending::Timeout;
         got.memory_limit = None;
         got.memory_peak = None;
-        let message = "timed out: still running after 2s (without a memory ceiling); raise \
-                       `timeout`, or expect it with `timeout = true`";
+        let message = "still running after 2s (without a memory ceiling); raise `timeout`, or expect \
+                       it with `timeout = true`";
         assert_eq!(judged(&case, &got), [pair("timeout", message)]);
         case.expect.exit.clear();
         case.expect.timeout = true;

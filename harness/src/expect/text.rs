@@ -122,12 +122,8 @@ pub fn size(bytes: u64) -> String {
 
 /// A time in seconds with three decimals at most: `0.003s`, `60s`.
 pub fn seconds(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    if millis % 1000 == 0 && millis > 0 {
-        format!("{}s", millis / 1000)
-    } else {
-        format!("{}.{:03}s", millis / 1000, millis % 1000)
-    }
+    let text = format!("{}.{:03}", duration.as_secs(), duration.subsec_millis());
+    format!("{}s", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// The name of a signal, such as `SIGKILL`, or its number.
@@ -203,6 +199,8 @@ mod tests {
     fn times_and_signals() {
         assert_eq!(seconds(Duration::from_micros(3200)), "0.003s");
         assert_eq!(seconds(Duration::from_secs(60)), "60s");
+        assert_eq!(seconds(Duration::from_millis(300)), "0.3s");
+        assert_eq!(seconds(Duration::ZERO), "0s");
         assert_eq!(signal(9), "SIGKILL");
         assert_eq!(signal(31), "SIGSYS");
         assert_eq!(signal(34), "signal 34");

@@ -109,12 +109,15 @@ impl Details<'_> {
         let shown = if self.whole_output { &captured.bytes[..] } else { tail(&captured.bytes) };
         let dim = self.palette.dim;
         let mut title = name.to_owned();
-        if shown.len() < captured.bytes.len() {
-            write!(title, ", the last {} of {}", size(shown.len() as u64), size(captured.total))?;
-        }
-        if captured.truncated() {
-            let kept = size(captured.bytes.len() as u64);
-            write!(title, ", of which the first {kept} were kept")?;
+        let kept = size(captured.bytes.len() as u64);
+        let total = size(captured.total);
+        match (shown.len() < captured.bytes.len(), captured.truncated()) {
+            (false, false) => {}
+            (true, false) => {
+                write!(title, ", the last {} of {total}", size(shown.len() as u64))?;
+            }
+            (false, true) => write!(title, ", the first {kept} of {total}")?,
+            (true, true) => write!(title, ", the end of the first {kept} of {total}")?,
         }
         writeln!(f, "{dim}{title}:{dim:#}")?;
         let text = visible(shown);

@@ -67,10 +67,8 @@ impl<W: Write> Pretty<W> {
     }
 
     fn line(&mut self, case: &Case, result: &CaseResult) -> io::Result<()> {
-        let (style, word) = match result.cut_off {
-            true => (self.palette.skip, "stop"),
-            false => self.word(result.status),
-        };
+        let (style, word) =
+            if result.cut_off { (self.palette.skip, "stop") } else { self.word(result.status) };
         let dim = self.palette.dim;
         write!(self.out, "{style}{word:5}{style:#} ")?;
         match (&result.outcome, &result.reason) {
@@ -155,9 +153,13 @@ impl<W: Write> Report for Pretty<W> {
         let skipped = summary.skipped - summary.not_run;
         let skip_if = unless_none(skipped, skip);
         write!(self.out, ", {skip_if}{skipped} skipped{skip_if:#}")?;
-        let bad_if = unless_none(summary.errors, bad);
-        let errors = if summary.errors == 1 { "error" } else { "errors" };
-        write!(self.out, ", {bad_if}{} {errors}{bad_if:#}", summary.errors)?;
+        let errors = summary.errors - summary.stopped;
+        let bad_if = unless_none(errors, bad);
+        let noun = if errors == 1 { "error" } else { "errors" };
+        write!(self.out, ", {bad_if}{errors} {noun}{bad_if:#}")?;
+        if summary.stopped > 0 {
+            write!(self.out, ", {skip}{} stopped{skip:#}", summary.stopped)?;
+        }
         if summary.not_run > 0 {
             write!(self.out, ", {skip}{} not run{skip:#}", summary.not_run)?;
         }

@@ -99,7 +99,7 @@ stop  stopped              interrupted
 FAIL  first::wrong-output
 ERROR refused
 
-1 passed, 1 failed, 1 skipped, 2 errors, 1 not run in 0.012s
+1 passed, 1 failed, 1 skipped, 1 error, 1 stopped, 1 not run in 0.012s
 ";
     assert_eq!(text, expected);
 }
@@ -171,7 +171,7 @@ fn cut_output_says_what_was_kept() {
     got.stdout = Captured { bytes: b"begin\n".to_vec(), total: 3 << 20 };
     let result = judged(&case, got);
     let text = pretty(PrettyOptions::default(), &[(case, result)]);
-    assert!(text.contains("stdout, of which the first 6 bytes were kept:\n"), "{text}");
+    assert!(text.contains("stdout, the first 6 bytes of 3M:\n"), "{text}");
 }
 
 #[test]

@@ -63,6 +63,8 @@ pub struct Summary {
     pub skipped: usize,
     /// Cases without a sandbox.
     pub errors: usize,
+    /// Of `errors`, those that were running when the run was interrupted.
+    pub stopped: usize,
     /// Of `skipped`, those that never started because the run ended before.
     pub not_run: usize,
     /// Whether somebody asked the run to stop.
@@ -81,7 +83,10 @@ impl Summary {
                 self.skipped += 1;
                 self.not_run += usize::from(result.cut_off);
             }
-            Status::Error => self.errors += 1,
+            Status::Error => {
+                self.errors += 1;
+                self.stopped += usize::from(result.cut_off);
+            }
         }
     }
 }

@@ -160,7 +160,7 @@ fn a_raised_cancel_stops_what_runs_and_starts_nothing_more() {
     let (results, summary) = collect(&numbered(10), &runner, options(2), &cancel);
     raiser.join().unwrap();
     assert!(summary.interrupted);
-    assert_eq!((summary.errors, summary.skipped, summary.not_run), (2, 8, 8));
+    assert_eq!((summary.stopped, summary.errors, summary.skipped, summary.not_run), (2, 2, 8, 8));
     assert_eq!(results["case-0"].reason.as_deref(), Some("interrupted"));
     assert_eq!(results["case-9"].reason.as_deref(), Some("not run: interrupted"));
     assert_eq!(results["case-9"].status, Status::Skipped);

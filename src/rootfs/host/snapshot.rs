@@ -168,3 +168,59 @@ fn unchanged(list: &Path) -> Option<String> {
     }
     Some(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+    use std::time::UNIX_EPOCH;
+
+    use super::{Gathered, Source, Stamp, describe, unchanged, write_list};
+
+    #[test]
+    fn any_change_of_a_source_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let list = at("list");
+        let lay = || {
+            let _ = fs::remove_dir_all(at("bin"));
+            fs::create_dir(at("bin")).unwrap();
+            fs::write(at("bin/tool"), "one").unwrap();
+            symlink("tool", at("bin/link")).unwrap();
+            // A change within the same tick of the clock must show too.
+            fs::File::open(at("bin")).unwrap().set_modified(UNIX_EPOCH).unwrap();
+            let meta = fs::metadata(at("bin/tool")).unwrap();
+            let sources = BTreeMap::from([
+                (at("bin"), Source::Folder),
+                (at("bin/link"), Source::Link("tool".into())),
+                (at("bin/tool"), Source::File(Stamp::of(&meta))),
+            ]);
+            let gathered = Gathered { sources, folders: vec![at("bin")] };
+            write_list(&list, "host-key", &gathered, &describe(&gathered)).unwrap();
+            assert_eq!(unchanged(&list).as_deref(), Some("host-key"));
+        };
+        let replace = |name: &str, content: &str| {
+            fs::write(at("new"), content).unwrap();
+            fs::rename(at("new"), at(name)).unwrap();
+        };
+        let changes: [&dyn Fn(); 6] = [
+            &|| fs::write(at("bin/tool"), "longer").unwrap(),
+            &|| replace("bin/tool", "two"),
+            &|| fs::remove_file(at("bin/tool")).unwrap(),
+            &|| {
+                fs::remove_file(at("bin/link")).unwrap();
+                symlink("other", at("bin/link")).unwrap();
+            },
+            &|| fs::write(at("bin/more"), "new").unwrap(),
+            &|| fs::rename(at("bin"), at("gone")).unwrap(),
+        ];
+        for (index, change) in changes.iter().enumerate() {
+            lay();
+            change();
+            assert_eq!(unchanged(&list), None, "change {index}");
+        }
+        assert_eq!(unchanged(Path::new("/absent")), None);
+    }
+}

@@ -131,26 +131,16 @@ pub(super) const PROGRAMS: &[&str] = &[
     "find",
     "xargs",
     "sed",
-    "ed",
-    "file",
     "less",
     "more",
     "vi",
     "which",
-    "tree",
-    "bc",
-    "dc",
-    "jq",
     "rev",
     "column",
     "col",
     "hexdump",
     "hd",
-    "xxd",
-    "strings",
-    "patch",
     "getopt",
-    "look",
     // Archives.
     "tar",
     "gzip",
@@ -162,9 +152,6 @@ pub(super) const PROGRAMS: &[&str] = &[
     "xz",
     "unxz",
     "xzcat",
-    "zstd",
-    "unzstd",
-    "zstdcat",
     "cpio",
     // Processes.
     "ps",
@@ -192,15 +179,11 @@ pub(super) const PROGRAMS: &[&str] = &[
     "setpriv",
     "script",
     "time",
-    "lsof",
-    "fuser",
-    "strace",
     // Namespaces, mounts and the rest of util-linux.
     "mount",
     "umount",
     "mountpoint",
     "findmnt",
-    "lsblk",
     "unshare",
     "nsenter",
     "lsns",
@@ -213,8 +196,6 @@ pub(super) const PROGRAMS: &[&str] = &[
     "ipcmk",
     "dmesg",
     "logger",
-    "lscpu",
-    "lsmem",
     "namei",
     "cal",
     "uuidgen",
@@ -255,12 +236,9 @@ pub(super) const PROGRAMS: &[&str] = &[
     "toe",
     // Only with Debian's perl-base, which is small and complete; see `PERL_BASE`.
     "perl",
-    "busybox",
     "run-parts",
-    "tempfile",
     "ischroot",
     "ldd",
-    "debianutils",
 ];
 
 /// The folders of modules that belong to a perl that is worth having, under `/usr/lib/*/`.
@@ -281,12 +259,7 @@ pub(super) const FOLDERS: [&str; 8] =
 pub(super) const TREES: [&str; 2] = ["/usr/lib/locale/C.utf8", "/usr/lib/locale/C.UTF-8"];
 
 /// Single files that are taken, where the host has them.
-pub(super) const FILES: [&str; 4] = [
-    "/etc/os-release",
-    "/usr/share/zoneinfo/UTC",
-    "/usr/share/misc/magic.mgc",
-    "/usr/share/file/misc/magic.mgc",
-];
+pub(super) const FILES: [&str; 2] = ["/etc/os-release", "/usr/share/zoneinfo/UTC"];
 
 /// Where descriptions of terminals are.
 pub(super) const TERMINFO: [&str; 4] =

@@ -1,0 +1,4 @@
+# /// case
+# capabilities = ["NET_ADMIN", "CAP_SYS_ADMN"]
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# capabilities = "CAP_NET_ADMIN"
+# ///
+true

@@ -1,0 +1,7 @@
+# /// case
+# network = "bridge"
+# user = "a b"
+# workdir = "tmp"
+# shell = ["sh"]
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# hostname = "ü"	; x
+# ///
+true

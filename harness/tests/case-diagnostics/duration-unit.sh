@@ -1,0 +1,4 @@
+# /// case
+# timeout = "10"
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# timeout = "1.5s"
+# ///
+true

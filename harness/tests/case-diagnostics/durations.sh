@@ -1,0 +1,4 @@
+# /// case
+# timeout = "0s"
+# ///
+true

@@ -1,0 +1,7 @@
+# /// case
+# [expect]
+# exit = []
+# stdout = {}
+# stderr = { contains = "", not-contains = [] }
+# ///
+true

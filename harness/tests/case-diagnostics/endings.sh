@@ -1,0 +1,7 @@
+# /// case
+# [expect]
+# signal = "KILL"
+# exit = 1
+# timeout = true
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# stdout = "alpha\n"
+# ///
+true

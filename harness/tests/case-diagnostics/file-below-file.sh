@@ -1,0 +1,6 @@
+# /// case
+# [files]
+# "/a" = { content = "" }
+# "/a/b" = { content = "" }
+# ///
+true

@@ -1,0 +1,5 @@
+# /// case
+# [files]
+# "/data" = "../../Cargo.toml"
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# hostname = "a\u0000b"
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# hostname = "-bad_host"
+# ///
+true

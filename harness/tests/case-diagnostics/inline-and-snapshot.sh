@@ -1,0 +1,5 @@
+# /// case
+# [expect]
+# stdout = "a\n"
+# ///
+true

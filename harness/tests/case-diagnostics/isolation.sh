@@ -1,0 +1,6 @@
+# /// case
+# [expect.isolation]
+# pid-namspace = false
+# hostname = "no"
+# ///
+true

@@ -1,0 +1,5 @@
+# /// case
+# [expect]
+# memory = "64M"
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# memory = "lots"
+# ///
+true

@@ -1,0 +1,5 @@
+# /// case
+# [files]
+# "/data" = "no-such-file"
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# rootfs = "./no-such-root"
+# ///
+true

@@ -1,0 +1,5 @@
+# /// case
+# memory = "none"
+# expect.oom = true
+# ///
+true

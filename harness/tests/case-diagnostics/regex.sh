@@ -1,0 +1,5 @@
+# /// case
+# [expect]
+# stdout = { matches = ["^ok$", "(open"] }
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# rootfs = "debian"
+# ///
+true

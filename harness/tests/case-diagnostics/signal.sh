@@ -1,0 +1,5 @@
+# /// case
+# [expect]
+# signal = "SIGKIL"
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# skip = true
+# ///
+true

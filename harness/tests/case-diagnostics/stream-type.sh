@@ -1,0 +1,6 @@
+# /// case
+# [expect]
+# stdout = ["a", "b"]
+# stderr = { equals = "x" }
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# tags = ["slow", "two words"]
+# ///
+true

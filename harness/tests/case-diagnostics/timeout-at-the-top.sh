@@ -1,0 +1,4 @@
+# /// case
+# timeout = true
+# ///
+true

@@ -1,0 +1,5 @@
+# /// case
+# [expect]
+# timeout = "10s"
+# ///
+true

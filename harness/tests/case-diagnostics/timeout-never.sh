@@ -1,0 +1,5 @@
+# /// case
+# timeout = "none"
+# expect.timeout = true
+# ///
+true

@@ -1,0 +1,5 @@
+# /// case
+# memory = "64M"
+# memory = "1G"
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# memory = "64M
+# ///
+true

@@ -1,0 +1,7 @@
+# /// case
+# memory = "64M"
+# ///
+# /// case
+# memory = "1G"
+# ///
+true

@@ -1,0 +1,3 @@
+# /// case
+# memory = "64M"
+echo hello

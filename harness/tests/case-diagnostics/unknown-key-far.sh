@@ -1,0 +1,4 @@
+# /// case
+# colour = "red"
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# memroy = "64M"
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# tags = ["höhe", "a b"]
+# ///
+true
