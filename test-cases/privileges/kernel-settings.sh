@@ -1,0 +1,17 @@
+# Attack: the kernel's settings, which all jars share, cannot be written.
+# /// case
+# [expect]
+# stdout = "read-only\n"
+# ///
+attack() {
+    # What this kernel does not have cannot be attacked.
+    [[ -e $1 ]] && { echo "$2" > "$1"; } 2> /dev/null && echo "wrote to $1"
+}
+for file in /proc/sys/kernel/{core_pattern,modprobe,panic,printk} /proc/sys/vm/drop_caches \
+    /proc/sys/net/ipv4/ip_forward /sys/kernel/uevent_helper; do
+    [[ -e $file ]] && attack "$file" "$(cat "$file" 2> /dev/null)"
+done
+# `h` prints a help text into the kernel's log: no harm if it gets through.
+attack /proc/sysrq-trigger h
+attack /proc/self/oom_score_adj -1000
+echo read-only
