@@ -61,7 +61,7 @@ impl Bench {
         fs::read_dir(self.path("store").join(folder))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| !Path::new(name).extension().is_some_and(|end| end == "lock"))
+            .filter(|name| Path::new(name).extension().is_none_or(|end| end != "lock"))
             .collect()
     }
 }
