@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::rootfs::RootfsArgs;
 use super::run::RunArgs;
+use super::shell::ShellArgs;
 
 /// Run shell scripts in sealed, freshly namespaced Linux sandboxes, judge them,
 /// and prove the isolation.
@@ -25,6 +26,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Run(Box<RunArgs>),
     Rootfs(RootfsArgs),
+    Shell(ShellArgs),
 }
 
 /// What every subcommand understands.

@@ -6,8 +6,11 @@ mod exit;
 mod jar;
 mod output;
 mod progress;
+mod relay;
 mod rootfs;
 mod run;
+mod shell;
 mod signals;
+mod terminal;
 
 pub use dispatch::main;
