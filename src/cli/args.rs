@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::clean::CleanArgs;
+use super::doctor::DoctorArgs;
 use super::rootfs::RootfsArgs;
 use super::run::RunArgs;
 use super::shell::ShellArgs;
@@ -27,6 +29,8 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     Rootfs(RootfsArgs),
     Shell(ShellArgs),
+    Doctor(DoctorArgs),
+    Clean(CleanArgs),
 }
 
 /// What every subcommand understands.

@@ -6,7 +6,7 @@ use clap::{CommandFactory as _, Parser as _};
 
 use super::args::{Cli, Command};
 use super::exit::Exit;
-use super::{rootfs, run, shell};
+use super::{clean, doctor, rootfs, run, shell};
 
 /// Parses the command line, does what it says, and gives the exit status.
 pub fn main() -> ExitCode {
@@ -37,5 +37,7 @@ fn dispatch(cli: Cli) -> Exit {
         Command::Run(args) => run::execute(&args, &cli.global),
         Command::Rootfs(args) => rootfs::execute(&args, &cli.global),
         Command::Shell(args) => shell::execute(&args, &cli.global),
+        Command::Doctor(args) => doctor::execute(&args, &cli.global),
+        Command::Clean(_) => clean::execute(&cli.global),
     }
 }

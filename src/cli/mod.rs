@@ -1,7 +1,9 @@
 //! The command line: one file per subcommand, and what they share.
 
 mod args;
+mod clean;
 mod dispatch;
+mod doctor;
 mod exit;
 mod jar;
 mod output;

@@ -231,7 +231,11 @@ pub(crate) fn relay(watched: &Watched<'_>, mut channels: Vec<Channel>) -> io::Re
                     }
                 }
                 Role::Oom => {
-                    if running.cgroup().map_or(Ok(false), JarCgroup::oom_killed).map_err(io::Error::other)? {
+                    if running
+                        .cgroup()
+                        .map_or(Ok(false), JarCgroup::oom_killed)
+                        .map_err(io::Error::other)?
+                    {
                         // One kill ends the whole jar, as it does for a case.
                         oom_seen = true;
                         running.child().kill();

@@ -40,7 +40,13 @@ pub(crate) struct ShellArgs {
 
     /// The root filesystem: auto, host, ubuntu:20.04, or a folder or archive whose path
     /// contains a `/`
-    #[arg(long, value_name = "REF", env = "BELLJAR_ROOTFS", hide_env_values = true, default_value = "auto")]
+    #[arg(
+        long,
+        value_name = "REF",
+        env = "BELLJAR_ROOTFS",
+        hide_env_values = true,
+        default_value = "auto"
+    )]
     rootfs: String,
 
     /// Show a file or folder of this machine inside; may be repeated
@@ -83,6 +89,11 @@ impl Failure {
         Self { exit: Exit::BELLJAR, message: message.to_string() }
     }
 
+    fn refused(refusal: values::Refusal) -> Self {
+        let help = refusal.help.map_or_else(String::new, |help| format!("\n  help: {help}"));
+        Self::new(format_args!("{}{help}", refusal.message))
+    }
+
     fn io(doing: &str, error: &io::Error) -> Self {
         Self::new(format_args!("{doing}: {error}"))
     }
@@ -97,9 +108,9 @@ struct Plan {
 fn planned(args: &ShellArgs) -> Result<Plan, Failure> {
     let mut spec = Spec::new("shell", "");
     spec.timeout = None;
-    spec.hostname = values::hostname(&args.hostname).map_err(Failure::new)?;
+    spec.hostname = values::hostname(&args.hostname).map_err(Failure::refused)?;
     spec.rootfs = RootfsRef::parse(&args.rootfs, Path::new("")).map_err(Failure::new)?;
-    spec.user = values::user(&args.user).map_err(Failure::new)?;
+    spec.user = values::user(&args.user).map_err(Failure::refused)?;
     spec.network = match args.network.as_str() {
         "none" => Network::None,
         "host" => Network::Host,
@@ -140,9 +151,9 @@ fn limits(memory: Option<&str>) -> Result<Limits, Failure> {
     let memory = match memory {
         None => None,
         Some(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            values::memory(&format!("{text}M")).map_err(Failure::new)?
+            values::memory(&format!("{text}M")).map_err(Failure::refused)?
         }
-        Some(text) => values::memory(text).map_err(Failure::new)?,
+        Some(text) => values::memory(text).map_err(Failure::refused)?,
     };
     Ok(Limits {
         memory: Asked { value: memory, written: memory.is_some() },
@@ -235,7 +246,8 @@ impl Plan {
             weaken: Weaken::NONE,
         };
         let engine = runner.engine();
-        let mut jar = engine.start(&request, &runner.resolve_options(cancel), cancel).map_err(failed)?;
+        let mut jar =
+            engine.start(&request, &runner.resolve_options(cancel), cancel).map_err(failed)?;
         drop(streams.theirs);
         broken(&jar.running.evidence)?;
 
@@ -248,10 +260,10 @@ impl Plan {
             return Err(Stopped::BySignal(signal));
         }
         let carried = carry(&mut jar, look, streams.channels, &signals);
-        let ended_by = carried
-            .map_err(|error| Failure::io("carrying bytes between the terminal and the sandbox", &error))?;
-        let outcome =
-            engine.finish(jar, &request, cancel).map_err(|error| self.explain(&error))?;
+        let ended_by = carried.map_err(|error| {
+            Failure::io("carrying bytes between the terminal and the sandbox", &error)
+        })?;
+        let outcome = engine.finish(jar, &request, cancel).map_err(|error| self.explain(&error))?;
         if let Some(signal) = ended_by {
             return Err(Stopped::BySignal(signal));
         }
@@ -263,7 +275,8 @@ impl Plan {
             // The statuses that shells give, and `docker run`.
             let exit = if errno == libc::ENOENT { Exit::new(127) } else { Exit::new(126) };
             let reason = io::Error::from_raw_os_error(errno);
-            let what = format!("cannot execute `{program}` in the root filesystem `{}`", self.spec.rootfs);
+            let what =
+                format!("cannot execute `{program}` in the root filesystem `{}`", self.spec.rootfs);
             return Failure { exit, message: format!("{what}: {reason}") };
         }
         let mut message = crate::error::chain(error);

@@ -13,6 +13,8 @@ mod evidence;
 mod ids;
 mod init;
 mod prepare;
+#[cfg(feature = "cli")]
+pub(crate) mod probe;
 mod request;
 mod run;
 mod run_folder;

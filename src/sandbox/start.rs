@@ -262,7 +262,8 @@ pub(crate) fn start<'a>(
                 receive(socket).map_err(|e| Error::outside("receiving the terminal", e))?;
             if let Some(look) = request.terminal {
                 // Before its first program looks.
-                look.apply(master.as_fd()).map_err(|e| Error::outside("setting up the terminal", e))?;
+                look.apply(master.as_fd())
+                    .map_err(|e| Error::outside("setting up the terminal", e))?;
             }
             Some(master)
         }
@@ -298,9 +299,7 @@ fn streams<'a>(
             script: None,
         };
         match request.program {
-            Program::Streams(streams) => {
-                Ok(Streams { init: InitStdio::Pipes(streams), ..none() })
-            }
+            Program::Streams(streams) => Ok(Streams { init: InitStdio::Pipes(streams), ..none() }),
             Program::Terminal => {
                 let (ours, theirs) = nix::sys::socket::socketpair(
                     nix::sys::socket::AddressFamily::Unix,
