@@ -1,6 +1,6 @@
 # Attack: a script that ignores every polite request is ended by the clock all the same.
 # /// case
-# timeout = "500ms"
+# timeout = "1s"
 # [expect]
 # timeout = true
 # stdout = "started\n"
