@@ -8,6 +8,5 @@ mod output;
 mod progress;
 pub mod rootfs;
 mod run;
-mod signals;
 
 pub use dispatch::main;

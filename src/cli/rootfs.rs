@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use super::args::Global;
 use super::exit::Exit;
-use super::signals::Watch;
 use crate::harness::Cancel;
 use crate::harness::spec::RootfsRef;
+use crate::signals::Watch;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::rootfs::{Image, Progress, ResolveOptions, Rootfs, RootfsError, Store};

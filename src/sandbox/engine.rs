@@ -37,7 +37,24 @@ pub(crate) struct Engine {
     lowers: Mutex<HashMap<RootfsRef, Arc<Slot>>>,
 }
 
-type Slot = Mutex<Option<Arc<Lower>>>;
+type Slot = Mutex<Option<Resolved>>;
+
+/// What came of a reference; a failure is as lasting as a success, or every case of a run would
+/// wait for the same time-out.
+#[derive(Clone)]
+enum Resolved {
+    Ready(Arc<Lower>),
+    Failed { what: String, remedy: Option<String> },
+}
+
+impl Resolved {
+    fn get(&self) -> Result<Arc<Lower>, Error> {
+        match self.clone() {
+            Self::Ready(lower) => Ok(lower),
+            Self::Failed { what, remedy } => Err(Error::Impossible { what, remedy }),
+        }
+    }
+}
 
 /// A root filesystem, and what jars need to know of it.
 struct Lower {
@@ -246,14 +263,19 @@ impl Engine {
         };
         // Whoever asks for the same one meanwhile waits for this thread's answer.
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lower) = &*slot {
-            return Ok(Arc::clone(lower));
+        if let Some(resolved) = &*slot {
+            return resolved.get();
         }
-        let rootfs = self.store.resolve(rootfs, how)?;
-        let accounts = Accounts::read(&rootfs.path);
-        let lower = Arc::new(Lower { rootfs, accounts, mappable: AtomicBool::new(true) });
-        *slot = Some(Arc::clone(&lower));
-        Ok(lower)
+        let resolved = match self.store.resolve(rootfs, how) {
+            Ok(rootfs) => {
+                let accounts = Accounts::read(&rootfs.path);
+                let mappable = AtomicBool::new(true);
+                Resolved::Ready(Arc::new(Lower { rootfs, accounts, mappable }))
+            }
+            Err(error) if error.is_interrupted() => return Err(error.into()),
+            Err(error) => Resolved::Failed { what: error.chain(), remedy: error.remedy() },
+        };
+        slot.insert(resolved).get()
     }
 }
 

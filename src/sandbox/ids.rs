@@ -87,7 +87,14 @@ impl Ids {
     /// Whether setgroups(2) works inside (`user_namespaces(7)`: denied where a user without
     /// privileges writes the map).
     pub(crate) fn set_groups(&self) -> bool {
-        !matches!(self, Self::Single { .. })
+        match self {
+            Self::Single { .. } => false,
+            // Who is root of such a namespace passes the denial on to those below.
+            Self::Identity(_) => {
+                fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() != "deny")
+            }
+            _ => true,
+        }
     }
 
     /// Whether the jar has this uid.
@@ -165,7 +172,7 @@ impl Ids {
         if let Self::Ranges { .. } = self {
             return self.run_helpers(pid);
         }
-        if !self.set_groups() {
+        if matches!(self, Self::Single { .. }) {
             write_proc(pid, "setgroups", "deny")?;
         }
         write_proc(pid, "uid_map", &lines(&self.uid_map()))?;

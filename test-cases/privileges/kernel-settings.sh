@@ -7,11 +7,12 @@ attack() {
     # What this kernel does not have cannot be attacked.
     [[ -e $1 ]] && { echo "$2" > "$1"; } 2> /dev/null && echo "wrote to $1"
 }
-for file in /proc/sys/kernel/{core_pattern,modprobe,panic,printk} /proc/sys/vm/drop_caches \
-    /proc/sys/net/ipv4/ip_forward /sys/kernel/uevent_helper; do
-    [[ -e $file ]] && attack "$file" "$(cat "$file" 2> /dev/null)"
+# Each is written its own value, so that no harm is done should it work.
+for file in /proc/sys/kernel/{core_pattern,modprobe,panic,randomize_va_space} \
+    /proc/sys/vm/swappiness /proc/sys/net/ipv4/ip_forward /sys/kernel/uevent_helper; do
+    [[ -r $file ]] && attack "$file" "$(cat "$file")"
 done
-# `h` prints a help text into the kernel's log: no harm if it gets through.
+# `h` prints a help text into the kernel's log.
 attack /proc/sysrq-trigger h
 attack /proc/self/oom_score_adj -1000
 echo read-only
