@@ -5,6 +5,8 @@ pub mod cgroup;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(feature = "cli")]
+mod doctor;
 mod error;
 mod front;
 pub mod rootfs;

@@ -86,7 +86,13 @@ impl JarRunner {
     }
 
     pub(crate) fn run_spec(&self, spec: &Spec, cancel: &Cancel) -> Result<Outcome, Error> {
-        let request = Request { spec, program: Program::Script, binds: &[], weaken: self.weaken };
+        let request = Request {
+            spec,
+            program: Program::Script,
+            terminal: None,
+            binds: &[],
+            weaken: self.weaken,
+        };
         self.engine.run(&request, &self.resolve_options(cancel), cancel)
     }
 
@@ -106,7 +112,13 @@ impl Runner for JarRunner {
     }
 
     fn run(&self, spec: &Spec, cancel: &Cancel) -> Result<Outcome, SetupError> {
-        let request = Request { spec, program: Program::Script, binds: &[], weaken: self.weaken };
+        let request = Request {
+            spec,
+            program: Program::Script,
+            terminal: None,
+            binds: &[],
+            weaken: self.weaken,
+        };
         Ok(self.engine.run(&request, &self.resolve_options(cancel), cancel)?)
     }
 }

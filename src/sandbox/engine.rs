@@ -114,6 +114,18 @@ impl Engine {
         self.no_ptrace.store(true, Ordering::Relaxed);
     }
 
+    /// Where the cgroups of jars are made.
+    #[cfg(feature = "cli")]
+    pub(crate) fn cgroup_parents(&self) -> &[std::path::PathBuf] {
+        self.cgroups.parents()
+    }
+
+    /// Whether ptrace(2) was refused so far.
+    #[cfg(feature = "cli")]
+    pub(crate) fn without_ptrace(&self) -> bool {
+        self.no_ptrace.load(Ordering::Relaxed)
+    }
+
     /// Makes sure that a root filesystem is there, which may take a download.
     pub(crate) fn resolve(
         &self,

@@ -13,14 +13,17 @@ mod evidence;
 mod ids;
 mod init;
 mod prepare;
+#[cfg(feature = "cli")]
+pub(crate) mod probe;
 mod request;
 mod run;
 mod run_folder;
 mod start;
-mod stdio;
+pub(crate) mod stdio;
 mod step;
 mod sys;
 mod tables;
+pub(crate) mod terminal;
 mod wait;
 mod weaken;
 
@@ -31,7 +34,7 @@ pub use error::Error;
 pub use request::Bind;
 pub use weaken::Weaken;
 
-pub(crate) use engine::Engine;
+pub(crate) use engine::{Engine, Started};
 pub(crate) use request::{Program, Request};
 pub(crate) use run_folder::sweep;
 

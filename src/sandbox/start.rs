@@ -258,7 +258,14 @@ pub(crate) fn start<'a>(
     };
     let terminal = match &streams.socket {
         Some(socket) => {
-            Some(receive(socket).map_err(|e| Error::outside("receiving the terminal", e))?)
+            let master =
+                receive(socket).map_err(|e| Error::outside("receiving the terminal", e))?;
+            if let Some(look) = request.terminal {
+                // Before its first program looks.
+                look.apply(master.as_fd())
+                    .map_err(|e| Error::outside("setting up the terminal", e))?;
+            }
+            Some(master)
         }
         None => None,
     };
@@ -285,14 +292,14 @@ fn streams<'a>(
     let make = || -> io::Result<Streams<'a>> {
         let none = || Streams {
             child: Vec::new(),
-            init: InitStdio::Pipes([0, 1, 2]),
+            init: InitStdio::Pipes([-1; 3]),
             output: None,
             feeds: Vec::new(),
             socket: None,
             script: None,
         };
         match request.program {
-            Program::Inherit => Ok(none()),
+            Program::Streams(streams) => Ok(Streams { init: InitStdio::Pipes(streams), ..none() }),
             Program::Terminal => {
                 let (ours, theirs) = nix::sys::socket::socketpair(
                     nix::sys::socket::AddressFamily::Unix,
