@@ -45,13 +45,24 @@ impl Watch {
             signal => Some(signal),
         }
     }
-}
 
-impl Drop for Watch {
-    fn drop(&mut self) {
+    /// Ends the watch. Gives the last signal that came, if one did; whatever comes from
+    /// here on is not for this watch.
+    pub(crate) fn stop(mut self) -> Option<i32> {
+        self.end();
+        self.received()
+    }
+
+    fn end(&mut self) {
         self.handle.close();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.end();
     }
 }
