@@ -12,6 +12,7 @@ mod front;
 pub mod rootfs;
 mod runner;
 pub mod sandbox;
+mod signals;
 
 pub use belljar_harness as harness;
 pub use belljar_harness::Outcome;

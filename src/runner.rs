@@ -112,13 +112,6 @@ impl Runner for JarRunner {
     }
 
     fn run(&self, spec: &Spec, cancel: &Cancel) -> Result<Outcome, SetupError> {
-        let request = Request {
-            spec,
-            program: Program::Script,
-            terminal: None,
-            binds: &[],
-            weaken: self.weaken,
-        };
-        Ok(self.engine.run(&request, &self.resolve_options(cancel), cancel)?)
+        Ok(self.run_spec(spec, cancel)?)
     }
 }

@@ -9,10 +9,9 @@ mod jar;
 mod output;
 mod progress;
 mod relay;
-mod rootfs;
+pub mod rootfs;
 mod run;
 mod shell;
-mod signals;
 mod terminal;
 
 pub use dispatch::main;

@@ -21,7 +21,7 @@ use super::exit::Exit;
 use super::jar;
 use super::output::{UntilClosed, say, say_error};
 use super::progress::Progress;
-use super::signals::Watch;
+use crate::signals::Watch;
 
 /// Run the cases under the given paths, each in a fresh sandbox, and judge them
 ///

@@ -11,7 +11,6 @@ use super::exit::Exit;
 use super::output::{say, say_error};
 use super::relay::{Channel, Signals, Watched, Way, relay};
 use super::rootfs::Bar;
-use super::signals::Watch;
 use super::terminal::{Raw, reopen};
 use crate::harness::case::values;
 use crate::harness::spec::{Asked, Limits, Network, RootfsRef, Spec};
@@ -19,6 +18,7 @@ use crate::harness::{Cancel, Ending, Evidence, Outcome, Runner as _, State};
 use crate::sandbox::stdio::{nonblocking, pipe};
 use crate::sandbox::terminal::{Look, peer, set_window, window};
 use crate::sandbox::{Bind, Error, Program, Request, Started, Weaken};
+use crate::signals::Watch;
 use crate::{JarOptions, JarRunner};
 
 /// Open a shell in a sandbox of its own: bash, or a command, as PID 1

@@ -29,7 +29,7 @@ pub(crate) struct Own(HashMap<&'static str, u64>);
 impl Own {
     /// Reads them.
     pub(crate) fn read() -> Result<Self, Error> {
-        let process = Process::open(std::process::id().cast_signed())?;
+        let process = Process::open(nix::unistd::getpid().as_raw())?;
         Ok(Self(process.namespaces()?))
     }
 }
@@ -115,7 +115,7 @@ impl Process {
     }
 }
 
-/// Whether a process has this descriptor, by taking a copy of it (pidfd_getfd(2), Linux 5.6).
+/// Whether a process has this descriptor, by taking a copy of it (`pidfd_getfd(2)`, Linux 5.6).
 fn is_open(pidfd: BorrowedFd<'_>, number: i32) -> std::io::Result<bool> {
     // SAFETY: no memory is passed.
     let copy = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) };
@@ -332,7 +332,7 @@ impl Status {
     }
 }
 
-/// One line of `/proc/PID/mountinfo` (proc_pid_mountinfo(5)).
+/// One line of `/proc/PID/mountinfo` (`proc_pid_mountinfo(5)`).
 #[derive(Debug, PartialEq, Eq)]
 struct Mount<'a> {
     device: &'a str,
@@ -484,7 +484,7 @@ fn judge_lower(
         fs::metadata(lower).map_err(|e| Error::outside("looking at the root filesystem", e))?.dev();
     let device = format!("{}:{}", nix::sys::stat::major(device), nix::sys::stat::minor(device));
     let root = mounts.iter().find(|m| m.target == "/");
-    if !root.is_some_and(|m| m.kind == "overlay") {
+    if root.is_none_or(|m| m.kind != "overlay") {
         return Ok((false, "the root is no overlay".to_owned()));
     }
     let asked_for = |target: &str| {

@@ -363,7 +363,6 @@ fn wait_for_parent(init: &Init) -> Result<(), Failure> {
 }
 
 fn die_with_parent(init: &Init) -> Result<(), Failure> {
-    #[expect(clippy::cast_sign_loss, reason = "a signal number")]
     let kill = libc::SIGKILL as usize;
     sys::prctl(libc::PR_SET_PDEATHSIG, kill, 0).at(Step::ParentDeath)?;
     if sys::hung_up(init.gate) {

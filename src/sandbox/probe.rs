@@ -14,11 +14,10 @@ pub(crate) fn namespaces(flags: i32) -> io::Result<()> {
     let stack = Stack::new()?;
     // No descriptor at all: the child finds nothing to wait for.
     let gate: Box<RawFd> = Box::new(-1);
-    #[expect(clippy::cast_sign_loss, reason = "flags")]
-    let flags = (flags | libc::CLONE_VM) as u64;
+    let flags = clone::flag_bits(flags | libc::CLONE_VM);
     let args = CloneArgs { flags, ..CloneArgs::default() };
     // SAFETY: `hold` only reads and exits; stack and gate live until it is reaped here.
-    let child = unsafe { clone::spawn(args, &stack, init::hold, (&raw const *gate).cast())? };
+    let child = unsafe { clone::spawn(&args, &stack, init::hold, (&raw const *gate).cast())? };
     child.reap().map(drop)
 }
 

@@ -189,7 +189,7 @@ pub(crate) fn start<'a>(
     }
     // SAFETY: `Jar` keeps init and stack until the child is gone; until exec only `init::main`
     // runs in it, which keeps the rules of its module.
-    let child = unsafe { clone::spawn(args, &stack, init::main, (&raw const *init).cast()) }
+    let child = unsafe { clone::spawn(&args, &stack, init::main, (&raw const *init).cast()) }
         .map_err(|source| refused_clone(source, into.is_some()))?;
     let jar = Jar { child, reaped: false, init, _stack: stack };
     drop(gate_reader);
@@ -361,7 +361,7 @@ fn flags(request: &Request<'_>, ids: &Ids) -> u64 {
     if request.spec.network == Network::None && !off(Property::NetworkNamespace) {
         flags |= libc::CLONE_NEWNET;
     }
-    u64::from(flags.cast_unsigned())
+    clone::flag_bits(flags)
 }
 
 fn refused_clone(source: io::Error, into_cgroup: bool) -> Error {
@@ -476,9 +476,9 @@ pub(crate) fn tmpfs_takes_attributes(ids: &Ids, staging: &Path) -> Result<bool, 
     });
     let stack = Stack::new().map_err(fail)?;
     let flags = libc::CLONE_VM | libc::CLONE_NEWNS | libc::CLONE_NEWUSER;
-    let args = CloneArgs { flags: u64::from(flags.cast_unsigned()), ..CloneArgs::default() };
+    let args = CloneArgs { flags: clone::flag_bits(flags), ..CloneArgs::default() };
     // SAFETY: probe and stack live until the child is reaped below.
-    let child = unsafe { clone::spawn(args, &stack, init::probe, (&raw const *probe).cast()) }
+    let child = unsafe { clone::spawn(&args, &stack, init::probe, (&raw const *probe).cast()) }
         .map_err(|source| refused_clone(source, false))?;
     drop(gate_reader);
     let mapped = ids.write_maps(child.pid);
