@@ -103,7 +103,7 @@ impl Session {
         if poll(&mut fds, left).unwrap() == 0 {
             return false;
         }
-        let mut bytes = [0; 65536];
+        let mut bytes = [0; 4096];
         let count = nix::unistd::read(&self.master, &mut bytes).unwrap_or(0);
         self.shown.extend_from_slice(&bytes[..count]);
         count > 0
@@ -266,7 +266,7 @@ fn a_big_paste_arrives_whole_while_it_is_echoed() {
     let script = "stty raw -echo; echo ready; head -c 1000000 | tee /dev/tty | wc -c; echo done";
     let mut session = Session::start(&["shell", "--", "sh", "-c", script]);
     session.expect("ready\n");
-    let paste: Vec<u8> = (0..SIZE).map(|n| b'a' + (n % 23) as u8).collect();
+    let paste: Vec<u8> = (b'a'..=b'w').cycle().take(SIZE).collect();
     let master = session.master.try_clone().unwrap();
     let sent = paste.clone();
     let writer = std::thread::spawn(move || File::from(master).write_all(&sent));
