@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use belljar_harness::libtest;
 use belljar_harness::{Cancel, Runner};
 
-use crate::signals::Watch;
+use crate::signals::{self, Watch};
 use crate::{JarOptions, JarRunner};
 
 /// Runs every case under `root` as a test, for a target with `harness = false`:
@@ -23,7 +23,7 @@ use crate::{JarOptions, JarRunner};
 /// Ctrl-C and SIGTERM stop what runs and let the rest fail at once; the second exits there and then.
 pub fn test_main(root: impl AsRef<Path>) -> ExitCode {
     let cancel = Cancel::new();
-    let watch = Watch::start(cancel.clone(), || ());
+    let watch = signals::reap_children().and_then(|()| Watch::start(cancel.clone(), || ()));
     let code = libtest::main(root.as_ref(), &cancel, |notices| {
         let notices = notices.clone();
         let runner = JarRunner::new(JarOptions {

@@ -66,3 +66,12 @@ impl Drop for Watch {
         self.end();
     }
 }
+
+/// Gives SIGCHLD its default disposition: where a parent left it ignored, the kernel reaps
+/// our children before we can ask how they ended (`waitpid(2)`).
+pub(crate) fn reap_children() -> io::Result<()> {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: the default disposition runs no code of ours.
+    unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
+    Ok(())
+}

@@ -6,12 +6,20 @@ use clap::{CommandFactory as _, Parser as _};
 
 use super::args::{Cli, Command};
 use super::exit::Exit;
+use super::output::say_error;
 use super::{clean, doctor, rootfs, run, shell};
+use crate::signals;
 
 /// Parses the command line, does what it says, and gives the exit status.
 pub fn main() -> ExitCode {
     match Cli::try_parse() {
-        Ok(cli) => dispatch(cli).into(),
+        Ok(cli) => match signals::reap_children() {
+            Ok(()) => dispatch(cli).into(),
+            Err(error) => {
+                say_error(format_args!("cannot reset SIGCHLD: {error}"));
+                Exit::SETUP.into()
+            }
+        },
         Err(error) => {
             let _ = error.print();
             refused(&error).into()

@@ -196,7 +196,7 @@ pub(crate) fn read(o: &Observed<'_>) -> Result<Vec<Evidence>, Error> {
     let asked = o.request.spec.network == Network::None;
     add(
         Property::NetworkNamespace,
-        asked.then(|| separate("net") && interfaces == ["lo"]),
+        asked.then(|| separate("net") && sealed(&interfaces)),
         format!("interfaces {} ({})", interfaces.join(" "), space("net")),
     );
     add(Property::IpcNamespace, Some(separate("ipc")), space("ipc"));
@@ -497,6 +497,26 @@ fn judge_lower(
     })
 }
 
+/// Whether no interface leads anywhere. Where the tunnel modules are loaded, the kernel puts their
+/// fallback devices into every new network namespace, down and without a peer
+/// (`net.core.fb_tunnels_only_for_init_net`, Linux 4.18).
+fn sealed(interfaces: &[String]) -> bool {
+    const FALLBACK: [&str; 10] = [
+        "tunl0",
+        "gre0",
+        "gretap0",
+        "erspan0",
+        "ip_vti0",
+        "ip6_vti0",
+        "sit0",
+        "ip6tnl0",
+        "ip6gre0",
+        "ip6erspan0",
+    ];
+    interfaces.iter().any(|name| name == "lo")
+        && interfaces.iter().all(|name| name == "lo" || FALLBACK.contains(&name.as_str()))
+}
+
 /// The names of the interfaces in `/proc/PID/net/dev`.
 fn interfaces(text: &str) -> Vec<String> {
     text.lines()
@@ -511,7 +531,7 @@ fn numbers(text: &str) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mount, Status, interfaces, mounts, octal};
+    use super::{Mount, Status, interfaces, mounts, octal, sealed};
 
     #[test]
     fn proc_files_are_understood() {
@@ -521,6 +541,9 @@ mod tests {
         assert_eq!(mounts(text), [expected]);
         assert_eq!(octal("/mnt 2"), "/mnt\\0402");
         assert_eq!(interfaces("Inter-| R\n face |b\n    lo: 0 0\n  eth0: 1 2\n"), ["lo", "eth0"]);
+        let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        assert!(sealed(&names(&["lo", "sit0"])));
+        assert!(!sealed(&names(&["lo", "eth0"])) && !sealed(&names(&["sit0"])));
         let status = Status::parse(
             "Name:\tbash\nUid:\t0\t0\t0\t0\nNSpid:\t512\t1\nCapInh:\t0000000000000000\n\
              CapPrm:\t00000000a00425fb\nNoNewPrivs:\t1\nSeccomp:\t2\n",

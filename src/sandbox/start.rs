@@ -236,6 +236,11 @@ pub(crate) fn start<'a>(
     }
     drop(keep_dumpable);
     drop(gate);
+    for (resource, limit) in &place.tables.raised {
+        // After the child has set what it can. Where even root may not (without CAP_SYS_RESOURCE), the caller's own limit stays.
+        // SAFETY: the limit is a plain structure that outlives the call.
+        let _ = unsafe { libc::prlimit64(pid, *resource, limit, std::ptr::null_mut()) };
+    }
     if place.tables.reset_oom_score {
         // Where the kernel refuses (a user cannot go below what a manager set), it stays.
         let _ = std::fs::write(format!("/proc/{pid}/oom_score_adj"), "0");
@@ -366,7 +371,20 @@ fn flags(request: &Request<'_>, ids: &Ids) -> u64 {
 
 fn refused_clone(source: io::Error, into_cgroup: bool) -> Error {
     let remedy = match source.raw_os_error() {
-        Some(libc::EPERM | libc::ENOSPC | libc::EINVAL) => Some(
+        Some(libc::ENOSPC | libc::EUSERS) => {
+            // "No space left on device" is what the kernel says of this limit (clone(2)).
+            let source = io::Error::new(source.kind(), "the limit on namespaces is reached");
+            return Error::Outside {
+                doing: "cloning a child into new namespaces",
+                source,
+                remedy: Some(
+                    "raise the limit that is too low, as in `sysctl -w user.max_net_namespaces=10000`: \
+                     `sysctl -a --pattern 'user.max.*namespaces'` shows them"
+                        .to_owned(),
+                ),
+            };
+        }
+        Some(libc::EPERM | libc::EINVAL) => Some(
             "the kernel refuses new namespaces here: `belljar doctor` says which, and what allows them"
                 .to_owned(),
         ),
