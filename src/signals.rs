@@ -61,12 +61,6 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
 /// Gives SIGCHLD its default disposition: where a parent left it ignored, the kernel reaps
 /// our children before we can ask how they ended (`waitpid(2)`).
 pub(crate) fn reap_children() -> io::Result<()> {
@@ -74,4 +68,10 @@ pub(crate) fn reap_children() -> io::Result<()> {
     // SAFETY: the default disposition runs no code of ours.
     unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
     Ok(())
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
