@@ -162,8 +162,8 @@ fn copy_of_root(given: Option<&Path>, temp: &Path) -> Result<PathBuf> {
 /// The floor that is called the same jar has to be one: it has the mounts, ids, capabilities
 /// and limits that belljar gives, as a script sees them.
 fn compare(same: &mut Floor, runner: &JarRunner, root: &Path, temp: &Path) -> Result<()> {
-    const LOOK: &[u8] = b"while read -r _ _ _ _ target options _ _ kind _; do
-        echo \"mount $target ${options%%,*} ${kind//-/}\"
+    const LOOK: &[u8] = b"while read -r _ _ _ _ target options _ kind _; do
+        echo \"mount $target $options $kind\"
         done < /proc/self/mountinfo
         while read -r key value; do case $key in Cap*|NoNewPrivs:|Uid:|Gid:|NSpid:)
         echo \"$key\" $value;; esac; done < /proc/self/status
