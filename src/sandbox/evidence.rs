@@ -12,9 +12,9 @@ use belljar_harness::spec::Network;
 use belljar_harness::{Evidence, Property, State};
 
 use super::Error;
+use super::blueprint::Init;
 use super::capability;
 use super::ids::Ids;
-use super::init::Init;
 use super::prepare::comm;
 use super::request::Request;
 use crate::cgroup::{Ceilings, JarCgroup};
@@ -438,7 +438,7 @@ fn wanted(init: &Init) -> HashMap<String, Wanted> {
     table
 }
 
-fn bind_target(bind: &super::init::InitBind) -> String {
+fn bind_target(bind: &super::blueprint::InitBind) -> String {
     let mut path = String::new();
     for part in bind.target.folders.iter().chain([&bind.target.name]) {
         path.push('/');

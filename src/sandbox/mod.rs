@@ -6,15 +6,19 @@
 
 mod accounts;
 mod api;
+mod blueprint;
 mod capability;
 mod clone;
 mod error;
 mod evidence;
 mod ids;
 mod init;
+mod lay;
+mod mounts;
 mod prepare;
 #[cfg(feature = "cli")]
 pub(crate) mod probe;
+mod report;
 mod request;
 mod run;
 mod run_folder;

@@ -13,11 +13,12 @@ use belljar_harness::Property;
 use belljar_harness::spec::{FileKind, Network};
 
 use super::accounts::{Accounts, Identity};
+use super::blueprint::{
+    Cover, ExecArrays, Init, InitBind, InitContent, InitFile, InitStdio, Target,
+};
 use super::capability;
 use super::ids::Ids;
-use super::init::{
-    Cover, ExecArrays, Init, InitBind, InitContent, InitFile, InitStdio, Report, Target,
-};
+use super::report::Report;
 use super::request::{Program, Request};
 use super::tables::{Place, Tables};
 use super::{Error, SCRIPT_FOLDER};

@@ -15,11 +15,13 @@ use nix::unistd::{Pid, Uid};
 
 use super::Error;
 use super::accounts::Accounts;
+use super::blueprint::{Init, InitStdio, Probe};
 use super::clone::{self, Child, KeepDumpable, Stack};
 use super::evidence::{self, Observed, Own};
 use super::ids::{IdMap, Ids};
-use super::init::{self, Init, InitStdio, Probe, Report};
+use super::init;
 use super::prepare::{self, Surroundings};
+use super::report::Report;
 use super::request::{Program, Request};
 use super::stdio::{self, Capture, Feed};
 use super::step::Step;
