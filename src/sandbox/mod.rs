@@ -14,10 +14,12 @@ mod evidence;
 mod ids;
 mod init;
 mod lay;
+mod mount_table;
 mod mounts;
 mod prepare;
 #[cfg(feature = "cli")]
 pub(crate) mod probe;
+mod procfs;
 mod report;
 mod request;
 mod run;
