@@ -1,6 +1,11 @@
 //! Run shell scripts in sealed, freshly namespaced Linux sandboxes, judge
 //! them, and prove the isolation.
 
+#![cfg_attr(
+    not(feature = "cli"),
+    expect(dead_code, unused_imports, reason = "a jar's own terminal is for the command alone")
+)]
+
 pub mod cgroup;
 #[cfg(feature = "cli")]
 #[doc(hidden)]

@@ -45,10 +45,15 @@ impl Watch {
             signal => Some(signal),
         }
     }
-}
 
-impl Drop for Watch {
-    fn drop(&mut self) {
+    /// Ends the watch. Gives the last signal that came, if one did; whatever comes from
+    /// here on is not for this watch.
+    pub(crate) fn stop(mut self) -> Option<i32> {
+        self.end();
+        self.received()
+    }
+
+    fn end(&mut self) {
         self.handle.close();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -63,4 +68,10 @@ pub(crate) fn reap_children() -> io::Result<()> {
     // SAFETY: the default disposition runs no code of ours.
     unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
     Ok(())
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.end();
+    }
 }

@@ -226,7 +226,7 @@ pub(crate) fn relay(watched: &Watched<'_>, mut channels: Vec<Channel>) -> io::Re
                             }
                             ended_by = Some(signal as i32);
                         } else if let Some((raw, master)) = watched.terminal {
-                            terminal_signal(signal, raw, master)?;
+                            terminal_signal(signal, raw, master);
                         }
                     }
                 }
@@ -268,18 +268,20 @@ pub(crate) fn relay(watched: &Watched<'_>, mut channels: Vec<Channel>) -> io::Re
     }
 }
 
-fn terminal_signal(signal: Signal, raw: &Raw, master: BorrowedFd<'_>) -> io::Result<()> {
+/// Where the terminal is gone (a hangup sends SIGCONT as well), the loop learns it by reading.
+fn terminal_signal(signal: Signal, raw: &Raw, master: BorrowedFd<'_>) {
     match signal {
         Signal::SIGTSTP => {
             raw.suspend();
             // Stops here until somebody continues us; that signal comes next.
-            kill(Pid::this(), Signal::SIGSTOP)?;
+            let _ = kill(Pid::this(), Signal::SIGSTOP);
         }
-        Signal::SIGCONT => raw.resume()?,
+        Signal::SIGCONT => {
+            let _ = raw.resume();
+        }
         _ => {}
     }
     if let Some(size) = window(raw.fd()) {
-        set_window(master, &size)?;
+        let _ = set_window(master, &size);
     }
-    Ok(())
 }

@@ -254,9 +254,7 @@ impl Plan {
         // From here on the loop takes the signals; one that came before is still told.
         let signals = Signals::hold(look.is_some())
             .map_err(|error| Failure::io("watching for signals", &error))?;
-        let early = watch.received();
-        drop(watch);
-        if let Some(signal) = early {
+        if let Some(signal) = watch.stop() {
             return Err(Stopped::BySignal(signal));
         }
         let carried = carry(&mut jar, look, streams.channels, &signals);

@@ -14,22 +14,22 @@ use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcsetattr};
 pub(crate) struct Raw {
     terminal: OwnedFd,
     before: Termios,
-    raw: Termios,
+    during: Termios,
 }
 
 impl Raw {
     /// Sets the terminal, whose modes are `before`, to raw mode.
     pub(crate) fn enter(terminal: BorrowedFd<'_>, before: Termios) -> io::Result<Self> {
-        let mut raw = before.clone();
-        cfmakeraw(&mut raw);
-        let this = Self { terminal: terminal.try_clone_to_owned()?, before, raw };
+        let mut during = before.clone();
+        cfmakeraw(&mut during);
+        let this = Self { terminal: terminal.try_clone_to_owned()?, before, during };
         this.resume()?;
         Ok(this)
     }
 
     /// Sets it once more, after somebody else had the terminal.
     pub(crate) fn resume(&self) -> io::Result<()> {
-        Ok(tcsetattr(&self.terminal, SetArg::TCSANOW, &self.raw)?)
+        Ok(tcsetattr(&self.terminal, SetArg::TCSANOW, &self.during)?)
     }
 
     /// Puts it back for a while. What was typed ahead stays for whoever reads next.

@@ -180,6 +180,12 @@ pub(crate) fn start<'a>(
         },
     )?;
     let init = Box::new(init);
+    // Closed in the child by its exec, where nothing else tells of that.
+    let until_exec = if place.by_pipe && !by_pipe {
+        Some(stdio::pipe().map_err(|e| Error::outside("making a pipe", e))?)
+    } else {
+        None
+    };
     let stack = Stack::new().map_err(|e| Error::outside("mapping a stack", e))?;
     let mut args = CloneArgs { flags: flags(request, place.ids), ..CloneArgs::default() };
     let into = cgroup.as_ref().and_then(JarCgroup::clone_into);
@@ -193,6 +199,7 @@ pub(crate) fn start<'a>(
         .map_err(|source| refused_clone(source, into.is_some()))?;
     let jar = Jar { child, reaped: false, init, _stack: stack };
     drop(gate_reader);
+    let until_exec = until_exec.map(|(reader, _)| reader);
     drop(lower_mount);
     drop(std::mem::take(&mut streams.child));
 
@@ -233,6 +240,11 @@ pub(crate) fn start<'a>(
         wait_for_exec(&jar, cancel, place)?;
     } else if let Some(script) = &streams.script {
         wait_for_reader(&jar, cancel, script, place)?;
+    } else if let Some(pipe) = until_exec {
+        wait_for_hangup(&pipe).map_err(|e| Error::outside("waiting for the shell", e))?;
+        if jar.init.report.failure().is_some() {
+            return Err(why_gone(&jar, cancel, place));
+        }
     }
     drop(keep_dumpable);
     drop(gate);
@@ -441,6 +453,16 @@ fn wait_for_reader(
         }
         if fired(&fds[0], PollFlags::POLLOUT) {
             return Ok(());
+        }
+    }
+}
+
+/// Waits until nobody has the other end of a pipe, through which nothing comes.
+fn wait_for_hangup(pipe: &OwnedFd) -> io::Result<()> {
+    loop {
+        match nix::unistd::read(pipe, &mut [0]) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(drop).map_err(Into::into),
         }
     }
 }
