@@ -9,7 +9,7 @@
 # ext4 of its own with TMPDIR beside it. Exit status: that of the command; 77 where there
 # is no such kernel to be had (said in one line); 125 if the guest never told.
 #
-# Environment: MEM=1G, LIMIT=300 (seconds), DISK=2G.
+# Environment: MEM=2G, LIMIT=300 (seconds), DISK=2G.
 set -euo pipefail
 
 skip() { echo "vm.sh: skipped: $*" >&2; exit 77; }
@@ -28,11 +28,15 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 download() { (cd "$work" && apt-get -qq -o APT::Sandbox::User=root download user-mode-linux); }
+# One guest at a time: apt takes its locks or fails.
+exec 9< "${TMPDIR:-/tmp}"
+flock 9
 if ! download 2> "$work/apt.log"; then
     apt-get -qq update > /dev/null 2>> "$work/apt.log" || true
     download 2>> "$work/apt.log" \
         || skip "the package user-mode-linux cannot be downloaded: $(tail -n 1 "$work/apt.log")"
 fi
+exec 9<&-
 dpkg -x "$work"/user-mode-linux_*.deb "$work/uml"
 kernel=$work/uml/usr/bin/linux.uml
 overlay=$(find "$work/uml" -name overlay.ko | head -n 1)
@@ -76,10 +80,10 @@ INIT
 printf '#!/bin/bash\nexec bash %q\n' "$work/init.sh" > "$work/init"
 chmod 755 "$work/init"
 
-timeout --kill-after=5 "${LIMIT:-300}" "${preload[@]}" "$kernel" mem="${MEM:-1G}" root=/dev/root rootfstype=hostfs \
+timeout --kill-after=5 "${LIMIT:-300}" "${preload[@]}" "$kernel" mem="${MEM:-2G}" root=/dev/root rootfstype=hostfs \
     rootflags=/ ro init="$work/init" ubd0="$work/disk" con0=null,fd:1 con=null cgroup_no_v1=all \
     quiet loglevel=3 uml_dir="$work" < /dev/null 2>&1 | tr -d '\r' | tee "$work/log" \
-    | grep -v '^guest-status:' || true
+    | grep --line-buffered -v '^guest-status:' || true
 status=$(sed -n 's/^guest-status:\([0-9]*\)$/\1/p' "$work/log" | tail -n 1)
 [[ -n $status ]] || echo "vm.sh: the guest did not come to its end within ${LIMIT:-300} s" >&2
 exit "${status:-125}"

@@ -1,8 +1,8 @@
 //! One sandbox, from specification to outcome.
 //!
-//! In the order in which things happen: a [`request`] is [`prepare`]d into tables, [`start`]
-//! clones a child that works through them ([`init`]) and reads the [`evidence`] at its exec,
-//! [`wait`] watches it, and [`run`] reaps it and tears it down.
+//! In the order in which things happen: a `request` is `prepare`d into tables, `start`
+//! clones a child that works through them (`init`) and reads the `evidence` at its exec,
+//! `wait` watches it, and `run` reaps it and tears it down.
 
 mod accounts;
 mod api;
