@@ -343,7 +343,9 @@ fn rerun_prefix(args: &RunArgs, global: &Global) -> String {
     if let Some(scale) = args.timeout_scale {
         flag("--timeout-scale", scale.to_string());
     }
-    if let Some(store) = &global.store {
+    // What the environment says it says at the next time as well.
+    let from_env = std::env::var_os("BELLJAR_STORE").map(PathBuf::from);
+    if let Some(store) = global.store.as_ref().filter(|store| from_env.as_ref() != Some(store)) {
         flag("--store", store.display().to_string());
     }
     if global.offline {
