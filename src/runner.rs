@@ -61,7 +61,7 @@ impl JarRunner {
     /// # Errors
     /// A store that cannot be used, or a kernel that refuses namespaces altogether.
     pub fn new(options: JarOptions) -> Result<Self, Error> {
-        let engine = Engine::open(options.store.as_deref())?;
+        let engine = Engine::open(options.store.as_deref(), &*options.notice)?;
         Ok(Self { engine, options, weaken: Weaken::NONE })
     }
 

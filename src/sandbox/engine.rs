@@ -75,10 +75,16 @@ pub(crate) struct Started<'a> {
 
 impl Engine {
     /// Opens the store, sweeps what dead runs left there, and looks at the host.
-    pub(crate) fn open(store: Option<&Path>) -> Result<Self, Error> {
+    pub(crate) fn open(store: Option<&Path>, notice: &dyn Fn(&str)) -> Result<Self, Error> {
         let store = Store::open(store)?;
         let runs = store.runs_dir();
-        run_folder::sweep(&runs)?;
+        if let Err(error) = run_folder::sweep(&runs) {
+            // What a dead run left harms nobody's next run.
+            let why = crate::error::chain(&error);
+            notice(&format!(
+                "a killed run could not be cleared away, `belljar clean` tries again: {why}"
+            ));
+        }
         let run = RunFolder::create(&runs)?;
         let cgroups = Cgroups::probe(run.id());
         run.note_cgroups(cgroups.parents())?;
