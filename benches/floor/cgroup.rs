@@ -99,15 +99,12 @@ impl Cgroup {
         self.descriptor.as_ref().map(AsRawFd::as_raw_fd)
     }
 
-    /// The files that a pid is written into, on v1.
+    /// The files through which a process moves itself in, on v1. A thread that writes "0" into
+    /// `tasks` needs no lock on all processes, for which `cgroup.procs` waits out an RCU grace
+    /// period: 5 to 17 ms where nobody moved lately. Linux 5.5.
     pub(crate) fn joins(&self) -> impl Iterator<Item = PathBuf> {
         let v1 = self.descriptor.is_none();
-        self.folders.iter().filter(move |_| v1).map(|folder| folder.join("cgroup.procs"))
-    }
-
-    /// Moves a process in, on v1.
-    pub(crate) fn join(&self, pid: usize) -> io::Result<()> {
-        self.joins().try_for_each(|file| poke(&file, &pid.to_string()))
+        self.folders.iter().filter(move |_| v1).map(|folder| folder.join("tasks"))
     }
 }
 

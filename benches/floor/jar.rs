@@ -156,7 +156,7 @@ impl Floor {
         plan.gate = number(reader.as_raw_fd());
         plan.null = number(self.null.as_raw_fd());
         plan.stdout = number(stdout.unwrap_or(self.null.as_raw_fd()));
-        plan.joins = if self.full { Vec::new() } else { paths(cgroup.joins())? };
+        plan.joins = paths(cgroup.joins())?;
         let mut flags = libc::CLONE_VM
             | libc::CLONE_NEWNS
             | libc::CLONE_NEWPID
@@ -187,17 +187,11 @@ impl Floor {
         if let Some(mount) = plan.lower_mount.take() {
             raw::close(mount);
         }
-        let guided = (|| {
-            if plan.namespaced {
-                self.ids.write(pid)?;
-                nix::unistd::write(&gate, b"g")?;
-            }
-            if self.full {
-                cgroup.join(pid)?;
-                nix::unistd::write(&gate, b"g")?;
-            }
-            Ok::<_, io::Error>(())
-        })();
+        let guided = if plan.namespaced {
+            self.ids.write(pid).and_then(|()| Ok(nix::unistd::write(&gate, b"g").map(drop)?))
+        } else {
+            Ok(())
+        };
         drop(gate);
         let status = raw::wait(pid).map_err(crate::ids::error)?;
         if self.ids.changes_user() {
@@ -287,7 +281,6 @@ fn work(plan: &Plan) -> std::result::Result<std::convert::Infallible, Failed> {
     devices(plan)?;
     if plan.full {
         cover(plan)?;
-        at!(raw::read_byte(plan.gate));
         at!(raw::plain(Sysno::unshare, [0x0200_0000, 0, 0]));
     }
     at!(raw::sethostname(c"belljar"));
