@@ -87,7 +87,7 @@ impl Ids {
         let Self::Shifted(holder) = self else { return Ok(None) };
         let path = CString::new(lower.as_os_str().as_encoded_bytes())?;
         let mount = raw::open_tree(&path).map_err(error)?;
-        let userns = u64::from(holder.as_raw_fd().cast_unsigned());
+        let userns = u64::try_from(holder.as_raw_fd()).map_err(io::Error::other)?;
         let mapped = raw::mount_flags(mount, c"", IDMAP_NODEV_RDONLY, userns);
         if mapped.is_err() {
             raw::close(mount);
@@ -136,7 +136,7 @@ impl Ids {
     }
 }
 
-/// A user namespace with root's map, as mount_setattr(2) takes it.
+/// A user namespace with root's map, as `mount_setattr(2)` takes it.
 fn userns_holder() -> io::Result<OwnedFd> {
     let mut sleeper = Command::new("unshare")
         .args(["--user", "sh", "-c", "echo; exec cat"])

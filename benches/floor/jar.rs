@@ -86,7 +86,7 @@ struct Plan {
 }
 
 /// The child's stack: ordinary memory of ours.
-struct Stack(Box<[u128; 4096]>);
+struct Stack(Vec<u128>);
 
 impl Floor {
     /// Prepares a floor over a root filesystem; `full` is the one that is the same jar.
@@ -133,7 +133,7 @@ impl Floor {
             ],
             failed_at: UnsafeCell::new((0, 0)),
         };
-        let stack = Stack(Box::new([0; 4096]));
+        let stack = Stack(vec![0; 4096]);
         Ok(Self { full, place, ids, lower: lower.to_owned(), plan, null, stack, number: 0 })
     }
 
@@ -171,9 +171,9 @@ impl Floor {
             flags |= libc::CLONE_NEWCGROUP;
         }
         let mut args = raw::CloneArgs {
-            flags: u64::from(flags.cast_unsigned()),
+            flags: u64::from(u32::from_ne_bytes(flags.to_ne_bytes())),
             stack: self.stack.0.as_mut_ptr() as u64,
-            stack_size: size_of_val(&*self.stack.0) as u64,
+            stack_size: size_of_val(self.stack.0.as_slice()) as u64,
             ..raw::CloneArgs::default()
         };
         if let Some(folder) = into {

@@ -11,6 +11,7 @@ use syscalls::{Errno, Sysno};
 pub(crate) type Result<T> = std::result::Result<T, Errno>;
 
 /// The working directory, as a descriptor.
+#[expect(clippy::cast_sign_loss, reason = "the kernel takes it as an int")]
 pub(crate) const CWD: usize = libc::AT_FDCWD as isize as usize;
 
 fn call(nr: Sysno, a: [usize; 6]) -> Result<usize> {
@@ -61,7 +62,7 @@ pub(crate) fn detach(path: &CStr) -> Result<()> {
     call(Sysno::umount2, [ptr(path), libc::MNT_DETACH as usize, 0, 0, 0, 0]).map(drop)
 }
 
-/// pivot_root(2).
+/// `pivot_root(2)`.
 pub(crate) fn pivot_root(new: &CStr, old: &CStr) -> Result<()> {
     call(Sysno::pivot_root, [ptr(new), ptr(old), 0, 0, 0, 0]).map(drop)
 }
@@ -196,7 +197,7 @@ pub(crate) unsafe fn execve(
     call(Sysno::execve, [ptr(path), argv as usize, envp as usize, 0, 0, 0]).map(drop)
 }
 
-/// exit_group(2).
+/// `exit_group(2)`.
 pub(crate) fn exit(status: usize) -> ! {
     loop {
         let _ = call(Sysno::exit_group, [status, 0, 0, 0, 0, 0]);
@@ -206,7 +207,6 @@ pub(crate) fn exit(status: usize) -> ! {
 /// Waits for the end of a child and gives its wait status.
 pub(crate) fn wait(pid: usize) -> Result<i32> {
     let mut status = 0_i32;
-    #[expect(clippy::cast_sign_loss, reason = "flags")]
     let all = libc::__WALL as usize;
     loop {
         match call(Sysno::wait4, [pid, &raw mut status as usize, all, 0, 0, 0]) {
@@ -245,13 +245,14 @@ pub(crate) unsafe fn clone3(
     main: unsafe extern "C" fn(*const c_void) -> !,
     arg: *const c_void,
 ) -> Result<usize> {
+    // clone3(2), the same number on every architecture.
     let result: usize;
     // SAFETY: the child jumps into `main` and never comes back to this frame.
     unsafe {
         std::arch::asm!(
             "syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r13", "call r12",
             "ud2", "2:",
-            inlateout("rax") libc::SYS_clone3 as usize => result,
+            inlateout("rax") 435_usize => result,
             in("rdi") args, in("rsi") size_of::<CloneArgs>(), in("r12") main, in("r13") arg,
             lateout("rcx") _, lateout("r11") _,
         );
@@ -269,12 +270,13 @@ pub(crate) unsafe fn clone3(
     main: unsafe extern "C" fn(*const c_void) -> !,
     arg: *const c_void,
 ) -> Result<usize> {
+    // clone3(2), the same number on every architecture.
     let result: usize;
     // SAFETY: the child jumps into `main` and never comes back to this frame.
     unsafe {
         std::arch::asm!(
             "svc 0", "cbnz x0, 2f", "mov x29, xzr", "mov x0, x21", "blr x20", "brk 1", "2:",
-            in("x8") libc::SYS_clone3 as usize,
+            in("x8") 435_usize,
             inlateout("x0") args as *const CloneArgs as usize => result,
             in("x1") size_of::<CloneArgs>(), in("x20") main, in("x21") arg,
         );
