@@ -9,10 +9,12 @@ use super::report::Report;
 
 /// Everything that the child needs; immutable but for the [`Report`].
 pub(crate) struct Init {
-    /// Read end: one byte once the ids are mapped, another once the cgroups are joined.
+    /// Read end: one byte once the ids are mapped.
     pub(crate) gate: RawFd,
     /// The parent's end of it: closed at once, so that the parent's death is seen.
     pub(crate) gate_writer: RawFd,
+    /// Open `tasks` files of the v1 cgroups to join.
+    pub(crate) cgroup_doors: Vec<RawFd>,
     /// Where the pieces are put together: any folder of the caller's mount namespace.
     pub(crate) staging: CString,
     /// Options of the tmpfs there.

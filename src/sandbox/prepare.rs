@@ -113,6 +113,7 @@ pub(crate) fn prepare(
     let init = Init {
         gate: s.gate,
         gate_writer: s.gate_writer,
+        cgroup_doors: Vec::new(),
         staging: path(s.staging)?,
         staging_options: text(&format!(
             "size={staging_size},nr_inodes={inodes},mode=0755,uid=0,gid=0"

@@ -164,7 +164,7 @@ pub(crate) fn start<'a>(
     let mut streams = streams(request, by_pipe, owner)?;
     let script_reader = streams.script.as_ref().map(|_| streams.child[3].as_raw_fd());
     let stdio = std::mem::replace(&mut streams.init, InitStdio::Pipes([-1; 3]));
-    let (init, _) = prepare::prepare(
+    let (mut init, _) = prepare::prepare(
         request,
         Surroundings {
             tables: place.tables,
@@ -181,6 +181,8 @@ pub(crate) fn start<'a>(
             script_pipe: script_reader,
         },
     )?;
+    let doors = cgroup.as_ref().map(JarCgroup::doors).transpose()?.unwrap_or_default();
+    init.cgroup_doors = doors.iter().map(AsRawFd::as_raw_fd).collect();
     let init = Box::new(init);
     // Closed in the child by its exec, where nothing else tells of that.
     let until_exec = if place.by_pipe && !by_pipe {
@@ -203,6 +205,7 @@ pub(crate) fn start<'a>(
     drop(gate_reader);
     let until_exec = until_exec.map(|(reader, _)| reader);
     drop(lower_mount);
+    drop(doors);
     drop(std::mem::take(&mut streams.child));
 
     let pidfd =
@@ -222,21 +225,8 @@ pub(crate) fn start<'a>(
         let options = ptrace::Options::PTRACE_O_TRACEEXEC;
         ptrace::seize(Pid::from_raw(pid), options).map_err(StartError::NoPtrace)?;
     }
-    let open_gate = || {
-        // A child that is gone already has said why.
-        let _ = nix::unistd::write(&gate, b"g");
-    };
-    open_gate();
-    if let Some(cgroup) = &cgroup {
-        if let Err(error) = cgroup.join(pid, into.is_some()) {
-            // A child that failed meanwhile cannot be moved, and its own reason is the better one.
-            return Err(match jar.init.report.failure() {
-                Some(_) => why_gone(&jar, cancel, place),
-                None => StartError::Final(error.into()),
-            });
-        }
-    }
-    open_gate();
+    // A child that is gone already has said why.
+    let _ = nix::unistd::write(&gate, b"g");
 
     if traced {
         wait_for_exec(&jar, cancel, place)?;
