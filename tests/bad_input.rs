@@ -98,6 +98,47 @@ fn invalid_headers() {
 }
 
 #[test]
+fn what_weakens_a_sealed_run() {
+    let bench = Bench::new();
+    let host = "# /// case\n# network = \"host\"\n# memory = \"none\"\n# ///\ntrue\n";
+    bench.write("cases/host.sh", host);
+    bench.write("cases/good.sh", "touch /tmp/ran\n");
+    bench.write("cases/sub/belljar.toml", "no-new-privileges = false\n");
+    bench.write("cases/sub/below.sh", "true\n");
+    bench.write("cases/root.sh", "# /// case\n# rootfs = \"../root\"\n# ///\ntrue\n");
+    bench.write("cases/up.sh", "# /// case\n# files.\"/x\" = \"../secret\"\n# ///\ntrue\n");
+    bench.write("secret", "the caller's secret\n");
+    std::os::unix::fs::symlink("../secret", bench.path("cases/leak.sh")).unwrap();
+    std::os::unix::fs::symlink("../secret", bench.path("cases/good.stdout")).unwrap();
+    fs::create_dir(bench.path("root")).unwrap();
+    let outside = "a sealed run follows no link out of the case root";
+    let expected = [
+        ("cases/host.sh:2:3", "a sealed run gives no case the caller's network"),
+        ("cases/host.sh:3:3", "a sealed run grants no case more memory than its caller does"),
+        ("cases/sub/belljar.toml:1:1", "a sealed run lets no program gain privileges"),
+        ("cases/root.sh:2:3", "a sealed run takes no root filesystem of a case's own choice"),
+        ("cases/up.sh:2:16", "the fixture `../secret` lies outside of the case root"),
+        ("cases/leak.sh", outside),
+        ("cases/good.stdout", outside),
+    ];
+    let ran = bench.run(&["--sealed", "cases"]);
+    assert_eq!(ran.status, Some(2), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.stdout, "");
+    for (place, message) in expected {
+        let told = format!("error: {message}\n --> {place}\n");
+        assert!(ran.stderr.contains(&told), "{told}\nis not in\n{}", ran.stderr);
+    }
+    assert_eq!(ran.stderr.matches("error:").count(), expected.len(), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("caller's secret"), "{}", ran.stderr);
+    // Nothing ran, not even the good cases.
+    assert!(!bench.path("store").exists());
+
+    // The root that the caller names is no choice of the case's own.
+    let ran = bench.run(&["--sealed", "--rootfs", "./root", "--list", "cases/root.sh"]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
 fn paths_without_cases() {
     let bench = Bench::new();
     fs::create_dir(bench.path("empty")).unwrap();

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
 
 const FAILS: &str = "# /// case\n# expect.stdout = \"good\\n\"\n# ///\necho bad\nexit 3\n";
 const SKIPPED: &str = "# /// case\n# skip = \"not today\"\n# ///\n";
+const HUNGRY: &str = "# /// case\n# memory = \"512M\"\n# ///\ntrue\n";
 const INVALID: &str = "# /// case\n# memroy = \"64M\"\n# ///\n";
 
 /// Runs the binary over a folder of cases.
@@ -43,6 +44,7 @@ fn binary(args: &[&str], env: &[(&str, &str)]) -> (Option<i32>, String, String) 
         ("sub/fails.sh", FAILS),
         ("sub/skipped.sh", SKIPPED),
         ("invalid.sh", INVALID),
+        ("hungry.sh", HUNGRY),
     ] {
         fs::write(folder.path().join("cases").join(name), script).expect("a case");
     }
@@ -71,6 +73,7 @@ fn one_test_per_case_with_its_reason() {
     assert_eq!(status, Some(101), "{stdout}{stderr}");
     for part in [
         "test good         ... ok\n",
+        "test hungry       ... ok\n",
         "test invalid      ... FAILED\n",
         "test sub::fails   ... FAILED\n",
         "test sub::skipped ... ignored\n",
@@ -79,7 +82,7 @@ fn one_test_per_case_with_its_reason() {
         "+bad\n",
         "unknown key `memroy`",
         "did you mean `memory`?",
-        "1 passed; 2 failed; 1 ignored;",
+        "2 passed; 2 failed; 1 ignored;",
     ] {
         assert!(stdout.contains(part), "no {part:?} in {stdout}");
     }
@@ -90,7 +93,13 @@ fn exact_names_as_nextest_asks_for_them() {
     let (status, stdout, _) = binary(&["--list", "--format", "terse"], &[]);
     let mut names: Vec<&str> = stdout.lines().collect();
     names.sort_unstable();
-    let all = ["good: test", "invalid: test", "sub::fails: test", "sub::skipped: test"];
+    let all = [
+        "good: test",
+        "hungry: test",
+        "invalid: test",
+        "sub::fails: test",
+        "sub::skipped: test",
+    ];
     assert_eq!((status, &names[..]), (Some(0), &all[..]));
     let (_, stdout, _) = binary(&["--list", "--format", "terse", "--ignored"], &[]);
     assert_eq!(stdout, "sub::skipped: test\n");
@@ -116,4 +125,18 @@ fn options_come_from_the_environment() {
     let (status, stdout, stderr) = binary(&good, &[("BELLJAR_ROOTFS", "./absent.tar")]);
     assert_eq!(status, Some(101), "{stdout}");
     assert!(stderr.contains("there is no folder or archive at `./absent.tar`"), "{stderr}");
+
+    let sealed = |name, more: &[(&str, &str)]| {
+        let env: Vec<_> = [("BELLJAR_SEALED", "1")].iter().chain(more).copied().collect();
+        binary(&["--exact", name, "--nocapture"], &env)
+    };
+    let (status, stdout, stderr) = sealed("hungry", &[]);
+    assert_eq!(status, Some(101), "{stdout}");
+    let refused = "Error: a sealed run grants no case more memory than its caller does\n";
+    assert!(stderr.contains(refused), "{stderr}");
+    assert!(stdout.contains(" --> cases/hungry.sh:2:3\n"), "{stdout}");
+    for (name, more) in [("good", &[][..]), ("hungry", &[("BELLJAR_MEMORY", "512M")][..])] {
+        let (status, stdout, stderr) = sealed(name, more);
+        assert_eq!(status, Some(0), "{name}: {stdout}{stderr}");
+    }
 }

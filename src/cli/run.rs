@@ -96,6 +96,11 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "TIME", value_parser = timeout, help_heading = "Sandbox")]
     timeout: Option<Ceiling<std::time::Duration>>,
 
+    /// For cases from strangers: refuse before anything runs what weakens the sandbox, and
+    /// every root filesystem but that of --rootfs [env: BELLJAR_SEALED=1]
+    #[arg(long, help_heading = "Sandbox")]
+    sealed: bool,
+
     /// Multiply every time-out, for slow machines [env: BELLJAR_TIMEOUT_SCALE]
     #[arg(long, value_name = "FACTOR", help_heading = "Sandbox")]
     timeout_scale: Option<TimeoutScale>,
@@ -186,6 +191,7 @@ fn options(args: &RunArgs) -> Result<(Overrides, PlanOptions), String> {
     if let Some(scale) = args.timeout_scale {
         options.timeout_scale = scale;
     }
+    overrides.sealed |= args.sealed;
     options.deny_skips |= args.deny_skips;
     options.selection.filters.clone_from(&args.filter);
     options.selection.tags.clone_from(&args.tag);
@@ -351,8 +357,10 @@ fn rerun_prefix(args: &RunArgs, global: &Global) -> String {
     if global.offline {
         words.push("--offline".to_owned());
     }
-    if args.deny_skips {
-        words.push("--deny-skips".to_owned());
+    for (given, flag) in [(args.deny_skips, "--deny-skips"), (args.sealed, "--sealed")] {
+        if given {
+            words.push(flag.to_owned());
+        }
     }
     words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
 }
