@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::Read;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::Error;
@@ -28,8 +27,19 @@ impl Process {
         let read = || {
             let file =
                 nix::fcntl::openat(&self.folder, name, flags, nix::sys::stat::Mode::empty())?;
-            let mut bytes = Vec::with_capacity(4096);
-            File::from(file).read_to_end(&mut bytes)?;
+            // Not `read_to_end`, which asks for a size that these files do not have.
+            let mut bytes = vec![0; 8192];
+            let mut length = 0;
+            loop {
+                match nix::unistd::read(&file, &mut bytes[length..])? {
+                    0 => break,
+                    n => length += n,
+                }
+                if length == bytes.len() {
+                    bytes.resize(2 * length, 0);
+                }
+            }
+            bytes.truncate(length);
             Ok::<_, std::io::Error>(String::from_utf8_lossy(&bytes).into_owned())
         };
         read().map_err(|e| self.error(name, &e))

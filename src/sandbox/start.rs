@@ -164,16 +164,19 @@ pub(crate) fn start<'a>(
     let mut streams = streams(request, by_pipe, owner)?;
     let script_reader = streams.script.as_ref().map(|_| streams.child[3].as_raw_fd());
     let stdio = std::mem::replace(&mut streams.init, InitStdio::Pipes([-1; 3]));
-    let (mut init, _) = prepare::prepare(
+    let doors = cgroup.as_ref().map(JarCgroup::doors).transpose()?.unwrap_or_default();
+    let init = prepare::prepare(
         request,
         Surroundings {
             tables: place.tables,
             accounts: place.accounts,
             ids: place.ids,
+            user: &user,
             lower: place.lower,
             lower_mount: lower_mount.as_ref().map(AsRawFd::as_raw_fd),
             staging: place.staging,
             upper: place.upper,
+            cgroup_doors: doors.iter().map(AsRawFd::as_raw_fd).collect(),
             gate: gate_reader.as_raw_fd(),
             gate_writer: gate.as_raw_fd(),
             dumpable,
@@ -181,8 +184,6 @@ pub(crate) fn start<'a>(
             script_pipe: script_reader,
         },
     )?;
-    let doors = cgroup.as_ref().map(JarCgroup::doors).transpose()?.unwrap_or_default();
-    init.cgroup_doors = doors.iter().map(AsRawFd::as_raw_fd).collect();
     let init = Box::new(init);
     // Closed in the child by its exec, where nothing else tells of that.
     let until_exec = if place.by_pipe && !by_pipe {
