@@ -93,13 +93,8 @@ fn exact_names_as_nextest_asks_for_them() {
     let (status, stdout, _) = binary(&["--list", "--format", "terse"], &[]);
     let mut names: Vec<&str> = stdout.lines().collect();
     names.sort_unstable();
-    let all = [
-        "good: test",
-        "hungry: test",
-        "invalid: test",
-        "sub::fails: test",
-        "sub::skipped: test",
-    ];
+    let all =
+        ["good: test", "hungry: test", "invalid: test", "sub::fails: test", "sub::skipped: test"];
     assert_eq!((status, &names[..]), (Some(0), &all[..]));
     let (_, stdout, _) = binary(&["--list", "--format", "terse", "--ignored"], &[]);
     assert_eq!(stdout, "sub::skipped: test\n");

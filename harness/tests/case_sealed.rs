@@ -40,9 +40,7 @@ fn refused(folder: &TempDir, overrides: &Overrides) -> Vec<String> {
     assert!(!text.contains("secret\n"), "content of a file outside is shown:\n{text}");
     let place = |path: &Path| path.strip_prefix(folder.path()).map(|p| p.display().to_string());
     let mistakes = errors.0.iter().flat_map(|error| [&*error.first].into_iter().chain(&error.more));
-    mistakes
-        .map(|m| format!("{}: {}", place(&m.path).unwrap_or_default(), m.message))
-        .collect()
+    mistakes.map(|m| format!("{}: {}", place(&m.path).unwrap_or_default(), m.message)).collect()
 }
 
 const LINK: &str = "a sealed run follows no link out of the case root";
