@@ -127,6 +127,18 @@ fn links_out_of_the_case_root_are_not_followed() {
 }
 
 #[test]
+fn a_link_out_of_the_case_root_does_not_say_what_is_a_fixture() {
+    let folder = folder(&[("hidden.sh", &header("network = \"host\""))]);
+    let outside = folder.path().join("outside.sh");
+    fs::write(outside, header("files.\"/x\" = \"hidden.sh\"")).expect("written");
+    symlink("../outside.sh", folder.path().join("cases/out.sh")).expect("a link");
+    let cases = load(&[folder.path().join("cases")], &Overrides::default()).expect("cases");
+    assert_eq!(cases.len(), 1, "unsealed, the link is read, and hides a case");
+    let host = "cases/hidden.sh: a sealed run gives no case the caller's network";
+    assert_eq!(refused(&folder, &sealed()), [host.to_owned(), format!("cases/out.sh: {LINK}")]);
+}
+
+#[test]
 fn fixtures_stay_beneath_the_case_root() {
     let folder = folder(&[
         ("up.sh", &header("files.\"/x\" = \"../secret\"")),
