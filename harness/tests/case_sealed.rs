@@ -38,9 +38,13 @@ fn refused(folder: &TempDir, overrides: &Overrides) -> Vec<String> {
     let Err(errors) = load(&[path.join("cases")], overrides) else { return Vec::new() };
     let text = errors.to_string();
     assert!(!text.contains("secret\n"), "content of a file outside is shown:\n{text}");
-    let place = |path: &Path| path.strip_prefix(folder.path()).map(|p| p.display().to_string());
+    // Relative or absolute, as the working directory has it.
+    let place = |path: &Path| {
+        let text = path.display().to_string();
+        text.find("cases/").map(|at| text[at..].to_owned()).unwrap_or(text)
+    };
     let mistakes = errors.0.iter().flat_map(|error| [&*error.first].into_iter().chain(&error.more));
-    mistakes.map(|m| format!("{}: {}", place(&m.path).unwrap_or_default(), m.message)).collect()
+    mistakes.map(|m| format!("{}: {}", place(&m.path), m.message)).collect()
 }
 
 const LINK: &str = "a sealed run follows no link out of the case root";
