@@ -38,9 +38,13 @@ fn refused(folder: &TempDir, overrides: &Overrides) -> Vec<String> {
     let Err(errors) = load(&[path.join("cases")], overrides) else { return Vec::new() };
     let text = errors.to_string();
     assert!(!text.contains("secret\n"), "content of a file outside is shown:\n{text}");
-    let place = |path: &Path| path.strip_prefix(folder.path()).map(|p| p.display().to_string());
+    // Relative or absolute, as the working directory has it.
+    let place = |path: &Path| {
+        let text = path.display().to_string();
+        text.find("cases/").map(|at| text[at..].to_owned()).unwrap_or(text)
+    };
     let mistakes = errors.0.iter().flat_map(|error| [&*error.first].into_iter().chain(&error.more));
-    mistakes.map(|m| format!("{}: {}", place(&m.path).unwrap_or_default(), m.message)).collect()
+    mistakes.map(|m| format!("{}: {}", place(&m.path), m.message)).collect()
 }
 
 const LINK: &str = "a sealed run follows no link out of the case root";
@@ -124,6 +128,18 @@ fn links_out_of_the_case_root_are_not_followed() {
     assert_eq!(found.message(), LINK);
     // What a case may not be read from does not harm the others.
     assert!(find(&cases, "inside", &sealed()).expect("found").is_ok());
+}
+
+#[test]
+fn a_link_out_of_the_case_root_does_not_say_what_is_a_fixture() {
+    let folder = folder(&[("hidden.sh", &header("network = \"host\""))]);
+    let outside = folder.path().join("outside.sh");
+    fs::write(outside, header("files.\"/x\" = \"hidden.sh\"")).expect("written");
+    symlink("../outside.sh", folder.path().join("cases/out.sh")).expect("a link");
+    let cases = load(&[folder.path().join("cases")], &Overrides::default()).expect("cases");
+    assert_eq!(cases.len(), 1, "unsealed, the link is read, and hides a case");
+    let host = "cases/hidden.sh: a sealed run gives no case the caller's network";
+    assert_eq!(refused(&folder, &sealed()), [host.to_owned(), format!("cases/out.sh: {LINK}")]);
 }
 
 #[test]
