@@ -55,6 +55,8 @@ pub(crate) struct Init {
     pub(crate) masked: Vec<Cover>,
     /// Paths below `/proc` that are made read-only.
     pub(crate) read_only: Vec<Cover>,
+    /// Whether to mount the v2 tree of the new cgroup namespace.
+    pub(crate) own_cgroup: bool,
     /// Whether to enter a new cgroup namespace.
     pub(crate) cgroup_namespace: bool,
     /// The hostname to set.

@@ -95,12 +95,13 @@ impl Engine {
             ids = Ids::Single { uid: *uid, gid: *gid };
         }
         let facts = facts(&cgroups, tmpfs_upper);
+        let tables = Tables::read(facts.cgroup);
         Ok(Self {
             store,
             run,
             facts,
             cgroups,
-            tables: Tables::read(),
+            tables,
             own: Own::read()?,
             ids,
             idmap: OnceLock::new(),

@@ -15,7 +15,9 @@ use syscalls::Errno;
 
 use super::blueprint::{Init, InitStdio, Probe};
 use super::lay::{BENEATH, lay};
-use super::mounts::{attach_at, binds, cover, mount_dev, mount_proc, mount_sys, read_only};
+use super::mounts::{
+    attach_at, binds, cover, mount_cgroup, mount_dev, mount_proc, mount_sys, read_only,
+};
 use super::report::{At, Failure};
 use super::step::Step;
 use super::sys;
@@ -88,6 +90,7 @@ fn run(init: &Init) -> Result<std::convert::Infallible, Failure> {
     if init.cgroup_namespace {
         sys::unshare(libc::CLONE_NEWCGROUP).at(Step::CgroupNamespace)?;
     }
+    mount_cgroup(init, root)?;
     for file in &init.files {
         lay(root, file)?;
     }

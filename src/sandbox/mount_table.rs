@@ -58,6 +58,9 @@ fn wanted(init: &Init) -> HashMap<String, Wanted> {
     table.insert("/".to_owned(), Wanted { set_ids, ..plain("overlay") });
     table.insert("/proc".to_owned(), plain("proc"));
     table.insert("/sys".to_owned(), Wanted { read_only: true, ..plain("sysfs") });
+    if init.own_cgroup {
+        table.insert("/sys/fs/cgroup".to_owned(), Wanted { read_only: true, ..plain("cgroup2") });
+    }
     table.insert("/dev".to_owned(), Wanted { read_only: true, ..device(Some("tmpfs")) });
     table.insert("/dev/pts".to_owned(), device(Some("devpts")));
     table.insert("/dev/shm".to_owned(), plain("tmpfs"));

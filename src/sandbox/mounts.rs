@@ -46,6 +46,22 @@ pub(crate) fn mount_sys(init: &Init, root: RawFd) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Shows the jar its own cgroup, read-only, where runtimes look for their ceilings. On v1 the
+/// folder stays empty.
+pub(crate) fn mount_cgroup(init: &Init, root: RawFd) -> Result<(), Failure> {
+    if !init.own_cgroup {
+        return Ok(());
+    }
+    let target = sys::openat2(root, c"sys/fs/cgroup", libc::O_PATH, 0, BENEATH);
+    let target = target.on(Step::CgroupMount, c"/sys/fs/cgroup")?;
+    let mount = sys::new_mount(c"cgroup2", c"cgroup", &[], RDONLY | NOSUID | NODEV | NOEXEC)
+        .at(Step::CgroupMount)?;
+    sys::attach(mount, target).at(Step::CgroupMount)?;
+    sys::close(mount);
+    sys::close(target);
+    Ok(())
+}
+
 pub(crate) fn mount_dev(init: &Init, root: RawFd) -> Result<(), Failure> {
     let target = folder(root, c"dev")?;
     let small = [FsOption::Value(c"mode", c"0755"), FsOption::Value(c"size", c"64k")];

@@ -137,6 +137,7 @@ pub(crate) fn prepare(request: &Request<'_>, s: Surroundings<'_>) -> Result<Init
         devices: s.tables.devices.clone(),
         masked: covers(&s.tables.masked),
         read_only: covers(&s.tables.read_only),
+        own_cgroup: s.tables.pure_v2 && !off(Property::CgroupNamespace) && s.ids.namespaced(),
         cgroup_namespace: !off(Property::CgroupNamespace),
         hostname: if off(Property::Hostname) { None } else { Some(text(&spec.hostname)?) },
         loopback: own_network,

@@ -28,6 +28,7 @@ pub(crate) enum Step {
     ReadOnly,
     Cgroup,
     CgroupNamespace,
+    CgroupMount,
     File,
     Hostname,
     Loopback,
@@ -46,7 +47,7 @@ pub(crate) enum Step {
     Exec,
 }
 
-const ALL: [(Step, &str); 38] = [
+const ALL: [(Step, &str); 39] = [
     (Step::Gate, "waiting for the parent"),
     (Step::ParentDeath, "tying the sandbox to its parent's life (PR_SET_PDEATHSIG)"),
     (Step::Propagation, "making the mounts private"),
@@ -69,6 +70,7 @@ const ALL: [(Step, &str); 38] = [
     (Step::ReadOnly, "making a path read-only"),
     (Step::Cgroup, "joining the cgroups"),
     (Step::CgroupNamespace, "entering a cgroup namespace"),
+    (Step::CgroupMount, "mounting /sys/fs/cgroup"),
     (Step::File, "laying down a file"),
     (Step::Hostname, "setting the hostname"),
     (Step::Loopback, "bringing up the loopback interface"),

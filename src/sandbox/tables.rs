@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::fs;
 use std::path::Path;
 
+use belljar_harness::CgroupLayout;
 use nix::unistd::Uid;
 
 /// A path below `/proc` or `/sys`, and whether it is a folder.
@@ -14,6 +15,8 @@ pub(crate) type Place = (CString, bool);
 pub(crate) struct Tables {
     /// The highest capability that the kernel knows.
     pub(crate) last_capability: u8,
+    /// Whether there is one v2 tree and nothing else.
+    pub(crate) pure_v2: bool,
     /// What is covered, of that which exists here.
     pub(crate) masked: Vec<Place>,
     /// What is made read-only, of that which exists here.
@@ -48,12 +51,13 @@ const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 impl Tables {
     /// Reads them.
-    pub(crate) fn read() -> Self {
+    pub(crate) fn read(layout: CgroupLayout) -> Self {
         let last = fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap_or_default();
         let oom_score = fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
         let limits = rlimits();
         Self {
             raised: if Uid::effective().is_root() { limits.raised } else { Vec::new() },
+            pure_v2: layout == CgroupLayout::V2,
             last_capability: last.trim().parse().unwrap_or(40),
             masked: existing(&MASKED),
             read_only: existing(&READ_ONLY),
