@@ -10,6 +10,7 @@ mod front;
 pub mod rootfs;
 mod runner;
 pub mod sandbox;
+mod seccomp;
 
 pub use belljar_harness as harness;
 pub use belljar_harness::Outcome;

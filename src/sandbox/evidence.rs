@@ -22,15 +22,20 @@ use crate::cgroup::{Ceilings, JarCgroup};
 /// The namespaces that are compared with the caller's.
 const NAMESPACES: [&str; 7] = ["uts", "pid", "mnt", "net", "ipc", "cgroup", "user"];
 
-/// The caller's own namespaces, to compare with.
+/// What the caller itself is in, to compare with.
 #[derive(Debug)]
-pub(crate) struct Own(HashMap<&'static str, u64>);
+pub(crate) struct Own {
+    namespaces: HashMap<&'static str, u64>,
+    /// Seccomp filters, which every child inherits.
+    filters: u32,
+}
 
 impl Own {
     /// Reads them.
     pub(crate) fn read() -> Result<Self, Error> {
         let process = Process::open(std::process::id().cast_signed())?;
-        Ok(Self(process.namespaces()?))
+        let filters = Status::parse(&process.read("status")?).filters;
+        Ok(Self { namespaces: process.namespaces()?, filters })
     }
 }
 
@@ -151,7 +156,7 @@ pub(crate) fn read(o: &Observed<'_>) -> Result<Vec<Evidence>, Error> {
     let status = Status::parse(&process.read("status")?);
     let mountinfo = process.read("mountinfo")?;
     let mounts = mounts(&mountinfo);
-    let separate = |name: &str| spaces.get(name) != o.own.0.get(name);
+    let separate = |name: &str| spaces.get(name) != o.own.namespaces.get(name);
     let space = |name: &str| {
         let number = spaces.get(name).copied().unwrap_or_default();
         let whose = if separate(name) { "its own" } else { "the caller's" };
@@ -241,10 +246,11 @@ pub(crate) fn read(o: &Observed<'_>) -> Result<Vec<Evidence>, Error> {
         o.request.spec.no_new_privileges.then_some(status.no_new_privileges),
         if status.no_new_privileges { "set" } else { "not set" }.to_owned(),
     );
+    let added = status.filters.saturating_sub(o.own.filters);
     add(
         Property::Seccomp,
-        None,
-        if status.seccomp { "a filter of the caller's" } else { "no filter" }.to_owned(),
+        Some(status.filtered && added == 1),
+        format!("filters of its own: {added}, of the caller: {}", o.own.filters),
     );
 
     let mut descriptors = process.descriptors(&status, o.pidfd)?;
@@ -298,7 +304,9 @@ struct Status {
     bounding: u64,
     ambient: u64,
     no_new_privileges: bool,
-    seccomp: bool,
+    /// Whether system calls are filtered (mode 2), and by how many filters (Linux 5.9).
+    filtered: bool,
+    filters: u32,
     descriptor_slots: i32,
 }
 
@@ -324,7 +332,8 @@ impl Status {
                 "CapAmb" => status.ambient = hex(),
                 "FDSize" => status.descriptor_slots = value.parse().unwrap_or(0),
                 "NoNewPrivs" => status.no_new_privileges = value == "1",
-                "Seccomp" => status.seccomp = value != "0",
+                "Seccomp" => status.filtered = value == "2",
+                "Seccomp_filters" => status.filters = value.parse().unwrap_or(0),
                 _ => {}
             }
         }
@@ -523,10 +532,12 @@ mod tests {
         assert_eq!(interfaces("Inter-| R\n face |b\n    lo: 0 0\n  eth0: 1 2\n"), ["lo", "eth0"]);
         let status = Status::parse(
             "Name:\tbash\nUid:\t0\t0\t0\t0\nNSpid:\t512\t1\nCapInh:\t0000000000000000\n\
-             CapPrm:\t00000000a00425fb\nNoNewPrivs:\t1\nSeccomp:\t2\n",
+             CapPrm:\t00000000a00425fb\nNoNewPrivs:\t1\nSeccomp:\t2\n\
+             Seccomp_filters:\t3\n",
         );
         assert_eq!(status.innermost_pid, Some(1));
         assert_eq!(status.permitted, 0xa004_25fb);
-        assert!(status.no_new_privileges && status.seccomp);
+        assert!(status.no_new_privileges && status.filtered);
+        assert_eq!(status.filters, 3);
     }
 }

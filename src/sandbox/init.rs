@@ -9,12 +9,14 @@ use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::os::fd::RawFd;
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
 
 use syscalls::Errno;
 
 use super::step::Step;
 use super::sys::{self, FsOption, MountAttr, NODEV, NOEXEC, NOSUID, RDONLY};
+use crate::seccomp::Filter;
 
 /// Everything that the child needs; immutable but for the [`Report`].
 pub(crate) struct Init {
@@ -98,6 +100,8 @@ pub(crate) struct Init {
     pub(crate) last_capability: usize,
     /// Whether to set `no_new_privs`.
     pub(crate) no_new_privileges: bool,
+    /// The system calls that the script may make; only a weakened jar has none.
+    pub(crate) filter: Option<Arc<Filter>>,
     /// Paths to try for the program, in order.
     pub(crate) programs: Vec<CString>,
     /// Its arguments and environment.
@@ -780,6 +784,10 @@ fn stdio(init: &Init) -> Result<(), Failure> {
 
 /// Gives up what the script is not to have.
 fn privileges(init: &Init) -> Result<(), Failure> {
+    if !init.no_new_privileges {
+        // Without that flag it takes a capability that is about to go.
+        filter(init)?;
+    }
     for capability in 0..=init.last_capability {
         if init.bounding >> capability & 1 == 0 {
             sys::prctl(libc::PR_CAPBSET_DROP, capability, 0).at(Step::Capabilities)?;
@@ -791,8 +799,16 @@ fn privileges(init: &Init) -> Result<(), Failure> {
     sys::capset(init.capabilities).at(Step::Capabilities)?;
     if init.no_new_privileges {
         sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).at(Step::NoNewPrivileges)?;
+        filter(init)?;
     }
     Ok(())
+}
+
+fn filter(init: &Init) -> Result<(), Failure> {
+    match &init.filter {
+        Some(filter) => sys::seccomp(filter.instructions()).at(Step::Seccomp),
+        None => Ok(()),
+    }
 }
 
 fn execute(init: &Init) -> Result<std::convert::Infallible, Failure> {

@@ -40,12 +40,13 @@ pub(crate) enum Step {
     Rlimit,
     Capabilities,
     NoNewPrivileges,
+    Seccomp,
     Descriptors,
     Signals,
     Exec,
 }
 
-const ALL: [(Step, &str); 37] = [
+const ALL: [(Step, &str); 38] = [
     (Step::Gate, "waiting for the parent"),
     (Step::ParentDeath, "tying the sandbox to its parent's life (PR_SET_PDEATHSIG)"),
     (Step::Propagation, "making the mounts private"),
@@ -80,6 +81,7 @@ const ALL: [(Step, &str); 37] = [
     (Step::Rlimit, "resetting the resource limits"),
     (Step::Capabilities, "reducing the capabilities"),
     (Step::NoNewPrivileges, "setting no_new_privs"),
+    (Step::Seccomp, "installing the seccomp filter"),
     (Step::Descriptors, "closing the caller's descriptors"),
     (Step::Signals, "resetting the signals"),
     (Step::Exec, "executing the shell"),
