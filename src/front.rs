@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use belljar_harness::libtest;
 use belljar_harness::{Cancel, Runner};
 
+use crate::signals::{self, Watch};
 use crate::{JarOptions, JarRunner};
 
 /// Runs every case under `root` as a test, for a target with `harness = false`:
@@ -18,8 +19,12 @@ use crate::{JarOptions, JarRunner};
 ///
 /// The path is relative to the package, where cargo runs its tests. Options come from
 /// `BELLJAR_*` variables, those of libtest from the command line.
+///
+/// Ctrl-C and SIGTERM stop what runs and let the rest fail at once; the second exits there and then.
 pub fn test_main(root: impl AsRef<Path>) -> ExitCode {
-    libtest::main(root.as_ref(), &Cancel::new(), |notices| {
+    let cancel = Cancel::new();
+    let watch = signals::reap_children().and_then(|()| Watch::start(cancel.clone(), || ()));
+    let code = libtest::main(root.as_ref(), &cancel, |notices| {
         let notices = notices.clone();
         let runner = JarRunner::new(JarOptions {
             offline: offline(),
@@ -27,7 +32,9 @@ pub fn test_main(root: impl AsRef<Path>) -> ExitCode {
             ..JarOptions::default()
         })?;
         Ok(Box::new(runner) as Box<dyn Runner + Send>)
-    })
+    });
+    let signal = watch.ok().and_then(|watch| watch.received());
+    signal.and_then(|number| u8::try_from(128 + number).ok()).map_or(code, ExitCode::from)
 }
 
 /// Whether `BELLJAR_OFFLINE` says so, in the words that the command line understands too.

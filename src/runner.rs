@@ -61,7 +61,7 @@ impl JarRunner {
     /// # Errors
     /// A store that cannot be used, or a kernel that refuses namespaces altogether.
     pub fn new(options: JarOptions) -> Result<Self, Error> {
-        let engine = Engine::open(options.store.as_deref())?;
+        let engine = Engine::open(options.store.as_deref(), &*options.notice)?;
         Ok(Self { engine, options, weaken: Weaken::NONE })
     }
 
@@ -86,7 +86,13 @@ impl JarRunner {
     }
 
     pub(crate) fn run_spec(&self, spec: &Spec, cancel: &Cancel) -> Result<Outcome, Error> {
-        let request = Request { spec, program: Program::Script, binds: &[], weaken: self.weaken };
+        let request = Request {
+            spec,
+            program: Program::Script,
+            terminal: None,
+            binds: &[],
+            weaken: self.weaken,
+        };
         self.engine.run(&request, &self.resolve_options(cancel), cancel)
     }
 
@@ -106,7 +112,6 @@ impl Runner for JarRunner {
     }
 
     fn run(&self, spec: &Spec, cancel: &Cancel) -> Result<Outcome, SetupError> {
-        let request = Request { spec, program: Program::Script, binds: &[], weaken: self.weaken };
-        Ok(self.engine.run(&request, &self.resolve_options(cancel), cancel)?)
+        Ok(self.run_spec(spec, cancel)?)
     }
 }

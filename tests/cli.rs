@@ -219,3 +219,13 @@ fn signals_end_a_run_cleanly() {
         assert!(ran.stdout.contains("not run, interrupted in"), "{}", ran.stdout);
     }
 }
+
+#[test]
+fn sealed_runs_run_what_weakens_nothing_and_are_rerun_sealed() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/test-cases/sealed");
+    let here = folder(&[("fails.sh", "exit 1\n")]);
+    let ran = run(&here, &["run", "--sealed", examples, "cases"]);
+    assert_eq!(ran.status, 1, "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("\n3 passed, 1 failed, 0 skipped, 0 errors"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(" --sealed --filter '=fails'\n"), "{}", ran.stdout);
+}

@@ -19,6 +19,11 @@ use probe::{Call, Door};
 const EPERM: i32 = libc::EPERM;
 const ENOSYS: i32 = libc::ENOSYS;
 const HIGH: u64 = 1 << 32;
+/// `KEY_SPEC_SESSION_KEYRING`.
+const OWN_KEYRING: u64 = u64::MAX - 2;
+const TIOCSTI: u64 = 0x5412;
+const TIOCLINUX: u64 = 0x541c;
+const FIONREAD: u64 = 0x541b;
 
 /// The calls of one jar, each run on its own, and what each was answered: 0, or the error.
 fn answers(calls: &[Call], plan: Spec, weaken: Weaken) -> BTreeMap<String, i32> {
@@ -72,7 +77,7 @@ fn doors() -> Vec<Door> {
 
 /// What each attack is answered by the filter; without it, it must get further.
 const ATTACKS: [(&str, [u64; 2], i32); 24] = [
-    ("keyctl", [0, (-3_i64).cast_unsigned()], EPERM),
+    ("keyctl", [0, OWN_KEYRING], EPERM),
     ("add_key", [0, 0], EPERM),
     ("request_key", [0, 0], EPERM),
     // Commands and flags that do not exist: the kernel looks at them before it asks for rights.
@@ -88,10 +93,10 @@ const ATTACKS: [(&str, [u64; 2], i32); 24] = [
     ("clone3", [0, 0], ENOSYS),
     ("socket", [libc::AF_VSOCK as u64, libc::SOCK_STREAM as u64], EPERM),
     ("socket", [libc::AF_VSOCK as u64 | HIGH, libc::SOCK_STREAM as u64], EPERM),
-    ("ioctl", [0, libc::TIOCSTI as u64], EPERM),
-    ("ioctl", [0, libc::TIOCSTI as u64 | HIGH], EPERM),
-    ("ioctl", [0, 0x541c], EPERM),
-    ("ioctl", [0, 0x541c | HIGH], EPERM),
+    ("ioctl", [0, TIOCSTI], EPERM),
+    ("ioctl", [0, TIOCSTI | HIGH], EPERM),
+    ("ioctl", [0, TIOCLINUX], EPERM),
+    ("ioctl", [0, TIOCLINUX | HIGH], EPERM),
     ("personality", [0x4_0000, 0], EPERM),
     ("pidfd_getfd", [1 << 20, 0], EPERM),
     ("kcmp", [1 << 30, 1], EPERM),
@@ -105,7 +110,7 @@ const USES: [(&str, [u64; 2]); 8] = [
     ("clone", [libc::SIGCHLD as u64, 0]),
     ("socket", [libc::AF_UNIX as u64, libc::SOCK_STREAM as u64]),
     ("socket", [libc::AF_INET6 as u64, libc::SOCK_DGRAM as u64]),
-    ("ioctl", [1, libc::FIONREAD as u64]),
+    ("ioctl", [1, FIONREAD]),
     ("personality", [0xffff_ffff, 0]),
     ("personality", [8, 0]),
     ("setsid", [0, 0]),
@@ -114,7 +119,7 @@ const USES: [(&str, [u64; 2]); 8] = [
 fn call(door: Door, name: &'static str, first: [u64; 2]) -> Call {
     let mut args = [0; 6];
     args[..2].copy_from_slice(&first);
-    if name == "ioctl" && first[1] == libc::FIONREAD as u64 {
+    if name == "ioctl" && first[1] == FIONREAD {
         args[2] = probe::SCRATCH;
     }
     if name == "perf_event_open" {
@@ -180,7 +185,7 @@ fn capabilities_of_the_jar_open_what_belongs_to_them() {
                 call(door, "unshare", user_namespace),
                 call(door, "clone3", [0, 0]),
                 call(door, "pidfd_getfd", [1 << 20, 0]),
-                call(door, "keyctl", [0, (-3_i64).cast_unsigned()]),
+                call(door, "keyctl", [0, OWN_KEYRING]),
             ]
         })
         .collect();
@@ -200,7 +205,7 @@ fn capabilities_of_the_jar_open_what_belongs_to_them() {
 
 #[test]
 fn the_filter_does_not_need_no_new_privileges() {
-    let attack = [call(Door::Native, "keyctl", [0, (-3_i64).cast_unsigned()])];
+    let attack = [call(Door::Native, "keyctl", [0, OWN_KEYRING])];
     for capabilities in [Capabilities::Default, Capabilities::None] {
         let plan = Spec { no_new_privileges: false, capabilities, ..spec("") };
         assert_eq!(*answers(&attack, plan, Weaken::NONE).values().next().unwrap(), EPERM);
@@ -209,7 +214,7 @@ fn the_filter_does_not_need_no_new_privileges() {
 
 #[test]
 fn a_user_of_the_jar_is_filtered_too() {
-    let attack = [call(Door::Native, "keyctl", [0, (-3_i64).cast_unsigned()])];
+    let attack = [call(Door::Native, "keyctl", [0, OWN_KEYRING])];
     for no_new_privileges in [true, false] {
         let plan = Spec { user: User::Ids(1000, None), no_new_privileges, ..spec("") };
         if runner().run(&Spec { user: plan.user.clone(), ..spec("true") }, &Cancel::new()).is_err()

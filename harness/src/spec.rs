@@ -226,6 +226,13 @@ pub enum Capabilities {
     List(Vec<u8>),
 }
 
+impl Capabilities {
+    /// The set that Docker gives to a container, less `CAP_MKNOD`, which leans on a device
+    /// cgroup: chown, `dac_override`, fowner, fsetid, kill, setgid, setuid, setpcap,
+    /// `net_bind_service`, `net_raw`, `sys_chroot`, `audit_write`, setfcap.
+    pub const DEFAULT: [u8; 13] = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 29, 31];
+}
+
 /// One entry of `files`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSpec {

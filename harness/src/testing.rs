@@ -1,6 +1,5 @@
 //! Cases, outcomes and hosts for the tests of this crate.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use crate::case::{Case, Expect};
 use crate::host::{CgroupLayout, HostFacts, Lack};
 use crate::outcome::{Captured, Ending, Evidence, Outcome, Property, RootfsUsed, State};
 use crate::runner::{Runner, SetupError};
-use crate::spec::{Asked, Capabilities, Limits, Network, RootfsRef, Spec, User};
+use crate::spec::Spec;
 
 /// A case as a file without a header gives it.
 pub(crate) fn case(name: &str) -> Case {
@@ -20,30 +19,9 @@ pub(crate) fn case(name: &str) -> Case {
         tags: Vec::new(),
         skip: None,
         spec: Spec {
-            name: name.to_owned(),
             hostname: stem.to_owned(),
-            rootfs: RootfsRef::Auto,
-            shell: vec!["/bin/bash".to_owned()],
             script_name: format!("{stem}.sh"),
-            script: b"true\n".to_vec(),
-            args: Vec::new(),
-            env: BTreeMap::new(),
-            stdin: Vec::new(),
-            workdir: "/".to_owned(),
-            user: User::Root,
-            files: Vec::new(),
-            limits: Limits {
-                memory: Asked::default_of(Some(256 << 20)),
-                swap: Asked::default_of(Some(0)),
-                pids: Asked::default_of(Some(256)),
-                cpus: Asked::default_of(None),
-                disk: Asked::default_of(128 << 20),
-            },
-            timeout: Some(Duration::from_secs(60)),
-            output: 1 << 20,
-            network: Network::None,
-            capabilities: Capabilities::Default,
-            no_new_privileges: true,
+            ..Spec::new(name, "true\n")
         },
         expect: Expect { exit: vec![0], ..Expect::default() },
     }

@@ -219,6 +219,7 @@ fn flags_replace_defaults_but_for_the_rootfs_not_what_is_written() {
     let toml = "rootfs = \"./missing\"\nmemory = \"64M\"\ntimeout = \"1s\"";
     let folder = Folder::new(&[("a.sh", &header(toml)), ("b.sh", "true\n")]);
     let overrides = Overrides {
+        sealed: false,
         rootfs: Some(RootfsRef::Host),
         memory: Some(Some(32 << 20)),
         timeout: Some(None),

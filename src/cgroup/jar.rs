@@ -182,6 +182,24 @@ impl JarCgroup {
             })
     }
 
+    /// The files through which a process without other threads moves itself into the v1 cgroups, by
+    /// writing `0`: opened here, since the permission is that of whoever opens them.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn doors(&self) -> Result<Vec<File>, CgroupError> {
+        let v1 = self.folders.iter().filter(|folder| folder.version == Version::V1);
+        v1.map(|folder| {
+            let path = folder.path.join("tasks");
+            File::options().write(true).open(&path).map_err(|source| CgroupError::Io {
+                what: "open".to_owned(),
+                path,
+                source,
+            })
+        })
+        .collect()
+    }
+
     /// Whether the text of a `/proc/PID/cgroup` says that the process is in (or
     /// beneath) every cgroup of this jar. The text must be read by this process,
     /// or one in its cgroup namespace.

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::clean::CleanArgs;
+use super::doctor::DoctorArgs;
 use super::rootfs::RootfsArgs;
 use super::run::RunArgs;
+use super::shell::ShellArgs;
 
 /// Run shell scripts in sealed, freshly namespaced Linux sandboxes, judge them,
 /// and prove the isolation.
@@ -25,6 +28,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Run(Box<RunArgs>),
     Rootfs(RootfsArgs),
+    Shell(ShellArgs),
+    Doctor(DoctorArgs),
+    Clean(CleanArgs),
 }
 
 /// What every subcommand understands.

@@ -17,6 +17,8 @@ impl Exit {
     pub(crate) const USAGE: Self = Self(2);
     /// Some sandbox could not be set up.
     pub(crate) const SETUP: Self = Self(3);
+    /// Belljar itself failed, where every other status may be that of a shell inside.
+    pub(crate) const BELLJAR: Self = Self(125);
 
     /// This status.
     pub(crate) const fn new(status: u8) -> Self {

@@ -8,16 +8,16 @@ use std::time::{Duration, SystemTime};
 
 use super::args::Global;
 use super::exit::Exit;
-use super::signals::Watch;
 use crate::harness::Cancel;
 use crate::harness::spec::RootfsRef;
+use crate::signals::Watch;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::rootfs::{Image, Progress, ResolveOptions, Rootfs, RootfsError, Store};
 
 /// Look after the store of root filesystems
 #[derive(Debug, clap::Args)]
-pub(crate) struct RootfsArgs {
+pub struct RootfsArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -74,7 +74,7 @@ pub(crate) fn execute(args: &RootfsArgs, global: &Global) -> Exit {
 
 /// Runs the command: results go to `out`, everything else to `err`. Gives the exit status:
 /// 0, 1 for a failure, 2 for wrong usage, 130 when interrupted.
-fn run(
+pub fn run(
     args: &RootfsArgs,
     store: Option<&Path>,
     offline: bool,

@@ -21,7 +21,7 @@ use super::exit::Exit;
 use super::jar;
 use super::output::{UntilClosed, say, say_error};
 use super::progress::Progress;
-use super::signals::Watch;
+use crate::signals::Watch;
 
 /// Run the cases under the given paths, each in a fresh sandbox, and judge them
 ///
@@ -95,6 +95,11 @@ pub(crate) struct RunArgs {
     /// The time-out of cases that write none, such as 90s, or `none` [env: BELLJAR_TIMEOUT]
     #[arg(long, value_name = "TIME", value_parser = timeout, help_heading = "Sandbox")]
     timeout: Option<Ceiling<std::time::Duration>>,
+
+    /// For cases from strangers: refuse before anything runs what weakens the sandbox, and
+    /// every root filesystem but that of --rootfs [env: BELLJAR_SEALED=1]
+    #[arg(long, help_heading = "Sandbox")]
+    sealed: bool,
 
     /// Multiply every time-out, for slow machines [env: BELLJAR_TIMEOUT_SCALE]
     #[arg(long, value_name = "FACTOR", help_heading = "Sandbox")]
@@ -186,6 +191,7 @@ fn options(args: &RunArgs) -> Result<(Overrides, PlanOptions), String> {
     if let Some(scale) = args.timeout_scale {
         options.timeout_scale = scale;
     }
+    overrides.sealed |= args.sealed;
     options.deny_skips |= args.deny_skips;
     options.selection.filters.clone_from(&args.filter);
     options.selection.tags.clone_from(&args.tag);
@@ -343,14 +349,18 @@ fn rerun_prefix(args: &RunArgs, global: &Global) -> String {
     if let Some(scale) = args.timeout_scale {
         flag("--timeout-scale", scale.to_string());
     }
-    if let Some(store) = &global.store {
+    // What the environment says it says at the next time as well.
+    let from_env = std::env::var_os("BELLJAR_STORE").map(PathBuf::from);
+    if let Some(store) = global.store.as_ref().filter(|store| from_env.as_ref() != Some(store)) {
         flag("--store", store.display().to_string());
     }
     if global.offline {
         words.push("--offline".to_owned());
     }
-    if args.deny_skips {
-        words.push("--deny-skips".to_owned());
+    for (given, flag) in [(args.deny_skips, "--deny-skips"), (args.sealed, "--sealed")] {
+        if given {
+            words.push(flag.to_owned());
+        }
     }
     words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
 }

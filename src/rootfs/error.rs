@@ -376,28 +376,13 @@ impl RootfsError {
 
     /// The error and everything that caused it, in one line.
     pub fn chain(&self) -> String {
-        chain(self)
+        crate::error::chain(self)
     }
 
     /// Whether the caller asked to stop.
     pub fn is_interrupted(&self) -> bool {
         matches!(self, Self::Interrupted | Self::Unpack { source: UnpackError::Interrupted, .. })
     }
-}
-
-/// An error and its causes in one line; a cause that only repeats is left out.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let part = cause.to_string();
-        if !text.ends_with(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 impl From<RootfsError> for SetupError {

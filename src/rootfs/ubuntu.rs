@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use belljar_harness::RootfsUsed;
 
-use super::error::chain;
 #[cfg(feature = "fetch")]
 use super::fetch::fetch;
 use super::image::Meta;
 use super::options::ResolveOptions;
 use super::store::Opened;
 use super::{FetchError, Rootfs, RootfsError, Store, archive};
+use crate::error::chain;
 
 /// Where Canonical publishes the archives.
 const OFFICIAL: &str = "https://cdimage.ubuntu.com";

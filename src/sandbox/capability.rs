@@ -2,18 +2,13 @@
 
 use belljar_harness::spec::Capabilities;
 
-/// The set that Docker gives to a container, less `CAP_MKNOD`, which leans on a device cgroup:
-/// chown, `dac_override`, fowner, fsetid, kill, setgid, setuid, setpcap, `net_bind_service`, `net_raw`,
-/// `sys_chroot`, `audit_write`, setfcap.
-const DEFAULT: [u8; 13] = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 29, 31];
-
 /// The capabilities asked for, of those that the kernel knows.
 pub(crate) fn mask(capabilities: &Capabilities, last: u8) -> u64 {
     let known = all(last);
     let set = |list: &[u8]| list.iter().filter(|c| **c < 64).fold(0, |mask, c| mask | 1_u64 << c);
     known
         & match capabilities {
-            Capabilities::Default => set(&DEFAULT),
+            Capabilities::Default => set(&Capabilities::DEFAULT),
             Capabilities::None => 0,
             Capabilities::All => known,
             Capabilities::List(list) => set(list),

@@ -60,19 +60,18 @@ pub(crate) struct Child {
 /// # Safety
 /// As for [`sys::clone3`]: the stack and `arg` must outlive the child's exec or death.
 pub(crate) unsafe fn spawn(
-    args: CloneArgs,
+    args: &CloneArgs,
     stack: &Stack,
     main: ChildMain,
     arg: *const c_void,
 ) -> io::Result<Child> {
     let mut pidfd: RawFd = -1;
-    #[expect(clippy::cast_sign_loss, reason = "a flag")]
     let args = CloneArgs {
-        flags: args.flags | libc::CLONE_PIDFD as u64 | CLONE_CLEAR_SIGHAND,
+        flags: args.flags | flag_bits(libc::CLONE_PIDFD) | CLONE_CLEAR_SIGHAND,
         pidfd: &raw mut pidfd as u64,
         stack: stack.0.as_ptr() as u64 + GUARD as u64,
         stack_size: STACK as u64,
-        ..args
+        ..*args
     };
     // A handler of the caller's must not run in the child: it would run in our memory.
     let mut before = SigSet::empty();
@@ -133,10 +132,15 @@ impl Child {
     }
 }
 
+/// The flags of clone(2) as clone3(2) takes them.
+pub(crate) fn flag_bits(flags: i32) -> u64 {
+    u64::from(u32::from_ne_bytes(flags.to_ne_bytes()))
+}
+
 /// Only children of this very thread, whatever signal they end with.
 const WAIT: i32 = libc::__WALL | libc::__WNOTHREAD;
 
-/// Sends SIGKILL through a pidfd (pidfd_send_signal(2), Linux 5.1).
+/// Sends SIGKILL through a pidfd (`pidfd_send_signal(2)`, Linux 5.1).
 pub(crate) fn kill(pidfd: BorrowedFd<'_>) {
     // SAFETY: no pointer is passed but a null one, which the call allows. The error of a
     // process that has ended already is of no interest.

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use belljar_harness::spec::RootfsRef;
 use belljar_harness::{Cancel, HostFacts, Lack, Outcome, Property};
-use nix::errno::Errno;
 use nix::unistd::Uid;
 
 use super::Error;
@@ -38,7 +37,24 @@ pub(crate) struct Engine {
     lowers: Mutex<HashMap<RootfsRef, Arc<Slot>>>,
 }
 
-type Slot = Mutex<Option<Arc<Lower>>>;
+type Slot = Mutex<Option<Resolved>>;
+
+/// What came of a reference; a failure is as lasting as a success, or every case of a run would
+/// wait for the same time-out.
+#[derive(Clone)]
+enum Resolved {
+    Ready(Arc<Lower>),
+    Failed { what: String, remedy: Option<String> },
+}
+
+impl Resolved {
+    fn get(&self) -> Result<Arc<Lower>, Error> {
+        match self.clone() {
+            Self::Ready(lower) => Ok(lower),
+            Self::Failed { what, remedy } => Err(Error::Impossible { what, remedy }),
+        }
+    }
+}
 
 /// A root filesystem, and what jars need to know of it.
 struct Lower {
@@ -59,10 +75,16 @@ pub(crate) struct Started<'a> {
 
 impl Engine {
     /// Opens the store, sweeps what dead runs left there, and looks at the host.
-    pub(crate) fn open(store: Option<&Path>) -> Result<Self, Error> {
+    pub(crate) fn open(store: Option<&Path>, notice: &dyn Fn(&str)) -> Result<Self, Error> {
         let store = Store::open(store)?;
         let runs = store.runs_dir();
-        run_folder::sweep(&runs)?;
+        if let Err(error) = run_folder::sweep(&runs) {
+            // What a dead run left harms nobody's next run.
+            let why = crate::error::chain(&error);
+            notice(&format!(
+                "a killed run could not be cleared away, `belljar clean` tries again: {why}"
+            ));
+        }
         let run = RunFolder::create(&runs)?;
         let cgroups = Cgroups::probe(run.id());
         run.note_cgroups(cgroups.parents())?;
@@ -96,6 +118,18 @@ impl Engine {
     /// Takes the way of hosts that refuse ptrace(2).
     pub(crate) fn give_up_ptrace(&self) {
         self.no_ptrace.store(true, Ordering::Relaxed);
+    }
+
+    /// Where the cgroups of jars are made.
+    #[cfg(feature = "cli")]
+    pub(crate) fn cgroup_parents(&self) -> &[std::path::PathBuf] {
+        self.cgroups.parents()
+    }
+
+    /// Whether ptrace(2) was refused so far.
+    #[cfg(feature = "cli")]
+    pub(crate) fn without_ptrace(&self) -> bool {
+        self.no_ptrace.load(Ordering::Relaxed)
     }
 
     /// Makes sure that a root filesystem is there, which may take a download.
@@ -152,7 +186,7 @@ impl Engine {
             if cancel.is_raised() {
                 return Err(Error::Interrupted);
             }
-            let (ids, idmap) = self.ids_for(&lower, request)?;
+            let (ids, idmap) = self.ids_for(&lower, request);
             let number = self.run.next_number();
             let cgroup_name = format!("{}{number}", run_folder::cgroup_prefix(self.run.id()));
             let limits = &request.spec.limits;
@@ -206,23 +240,19 @@ impl Engine {
     }
 
     /// The ids of a jar, with the map for its lower layer.
-    fn ids_for(
-        &self,
-        lower: &Lower,
-        request: &Request<'_>,
-    ) -> Result<(Ids, Option<&IdMap>), Error> {
+    fn ids_for(&self, lower: &Lower, request: &Request<'_>) -> (Ids, Option<&IdMap>) {
         if request.weaken.has(Property::UserNamespace) {
-            return Ok((Ids::Host, None));
+            return (Ids::Host, None);
         }
         if self.ids != Ids::Shifted {
-            return Ok((self.ids.clone(), None));
+            return (self.ids.clone(), None);
         }
         if lower.mappable.load(Ordering::Relaxed) {
             if let Some(map) = self.idmap.get_or_init(|| IdMap::new(&Ids::Shifted).ok()) {
-                return Ok((Ids::Shifted, Some(map)));
+                return (Ids::Shifted, Some(map));
             }
         }
-        Ok((Ids::identity(), None))
+        (Ids::identity(), None)
     }
 
     fn cgroup(
@@ -251,21 +281,25 @@ impl Engine {
         };
         // Whoever asks for the same one meanwhile waits for this thread's answer.
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lower) = &*slot {
-            return Ok(Arc::clone(lower));
+        if let Some(resolved) = &*slot {
+            return resolved.get();
         }
-        let rootfs = self.store.resolve(rootfs, how)?;
-        let accounts = Accounts::read(&rootfs.path);
-        let lower = Arc::new(Lower { rootfs, accounts, mappable: AtomicBool::new(true) });
-        *slot = Some(Arc::clone(&lower));
-        Ok(lower)
+        let resolved = match self.store.resolve(rootfs, how) {
+            Ok(rootfs) => {
+                let accounts = Accounts::read(&rootfs.path);
+                let mappable = AtomicBool::new(true);
+                Resolved::Ready(Arc::new(Lower { rootfs, accounts, mappable }))
+            }
+            Err(error) if error.is_interrupted() => return Err(error.into()),
+            Err(error) => Resolved::Failed { what: error.chain(), remedy: error.remedy() },
+        };
+        slot.insert(resolved).get()
     }
 }
 
 fn facts(cgroups: &Cgroups, tmpfs_upper: bool) -> HostFacts {
     let release = nix::sys::utsname::uname()
-        .map(|names| names.release().to_string_lossy().into_owned())
-        .unwrap_or_else(|e: Errno| format!("unknown ({e})"));
+        .map_or_else(|_| "unknown".to_owned(), |n| n.release().to_string_lossy().into_owned());
     let lack = |controller| cgroups.lack(controller).cloned();
     HostFacts {
         kernel: release,

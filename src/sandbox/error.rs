@@ -91,6 +91,16 @@ impl Error {
         }
     }
 
+    /// What the kernel said about the program that was to be PID 1, if that is what failed.
+    pub(crate) fn not_executed(&self) -> Option<i32> {
+        match self {
+            Self::Inside { doing, source, .. } if *doing == Step::Exec.doing() => {
+                source.raw_os_error()
+            }
+            _ => None,
+        }
+    }
+
     /// What to do about it, where that is known.
     pub fn remedy(&self) -> Option<String> {
         match self {

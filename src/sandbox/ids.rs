@@ -84,10 +84,17 @@ impl Ids {
         *self != Self::Host
     }
 
-    /// Whether setgroups(2) works inside (user_namespaces(7): denied where a user without
+    /// Whether setgroups(2) works inside (`user_namespaces(7)`: denied where a user without
     /// privileges writes the map).
     pub(crate) fn set_groups(&self) -> bool {
-        !matches!(self, Self::Single { .. })
+        match self {
+            Self::Single { .. } => false,
+            // Who is root of such a namespace passes the denial on to those below.
+            Self::Identity(_) => {
+                fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() != "deny")
+            }
+            _ => true,
+        }
     }
 
     /// Whether the jar has this uid.
@@ -165,7 +172,7 @@ impl Ids {
         if let Self::Ranges { .. } = self {
             return self.run_helpers(pid);
         }
-        if !self.set_groups() {
+        if matches!(self, Self::Single { .. }) {
             write_proc(pid, "setgroups", "deny")?;
         }
         write_proc(pid, "uid_map", &lines(&self.uid_map()))?;
@@ -210,7 +217,8 @@ fn own_ranges() -> Vec<(u32, u32)> {
 }
 
 fn lines(map: &[[u32; 3]]) -> String {
-    map.iter().map(|[inside, outside, count]| format!("{inside} {outside} {count}\n")).collect()
+    let line = |[inside, outside, count]: &[u32; 3]| format!("{inside} {outside} {count}");
+    map.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Writes a file of `/proc/PID` that only accepts one write. The file belongs to root while
@@ -254,7 +262,7 @@ fn subordinate(text: &str, name: Option<&str>, uid: u32) -> Option<(u32, u32)> {
     })
 }
 
-/// A user namespace that stands for a map, for use with mount_setattr(2).
+/// A user namespace that stands for a map, for use with `mount_setattr(2)`.
 pub(crate) struct IdMap {
     namespace: OwnedFd,
 }
@@ -265,14 +273,13 @@ impl IdMap {
         let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
         let stack = Stack::new()?;
         let gate: Box<RawFd> = Box::new(reader.as_raw_fd());
-        #[expect(clippy::cast_sign_loss, reason = "flags")]
         let args = CloneArgs {
-            flags: (libc::CLONE_VM | libc::CLONE_NEWUSER) as u64,
+            flags: clone::flag_bits(libc::CLONE_VM | libc::CLONE_NEWUSER),
             ..CloneArgs::default()
         };
         // SAFETY: `hold` reads a byte and exits; gate and stack outlive it, as it is reaped here.
         let child =
-            unsafe { clone::spawn(args, &stack, super::init::hold, (&raw const *gate).cast())? };
+            unsafe { clone::spawn(&args, &stack, super::init::hold, (&raw const *gate).cast())? };
         let result = ids.write_maps(child.pid).and_then(|()| {
             fs::File::open(format!("/proc/{}/ns/user", child.pid)).map(OwnedFd::from)
         });

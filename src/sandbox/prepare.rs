@@ -14,11 +14,12 @@ use belljar_harness::Property;
 use belljar_harness::spec::{FileKind, Network};
 
 use super::accounts::{Accounts, Identity};
+use super::blueprint::{
+    Cover, ExecArrays, Init, InitBind, InitContent, InitFile, InitStdio, Target,
+};
 use super::capability;
 use super::ids::Ids;
-use super::init::{
-    Cover, ExecArrays, Init, InitBind, InitContent, InitFile, InitStdio, Report, Target,
-};
+use super::report::Report;
 use super::request::{Program, Request};
 use super::tables::{Place, Tables};
 use super::{Error, SCRIPT_FOLDER};
@@ -34,6 +35,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) tables: &'a Tables,
     pub(crate) accounts: &'a Accounts,
     pub(crate) ids: &'a Ids,
+    /// Who runs the script.
+    pub(crate) user: &'a Identity,
     /// The root filesystem.
     pub(crate) lower: &'a Path,
     /// The id-mapped clone of it.
@@ -42,6 +45,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) staging: &'a Path,
     /// A folder on disk for the upper layer, where tmpfs will not do.
     pub(crate) upper: Option<&'a Path>,
+    /// Open `tasks` files of the v1 cgroups to join.
+    pub(crate) cgroup_doors: Vec<RawFd>,
     pub(crate) gate: RawFd,
     pub(crate) gate_writer: RawFd,
     pub(crate) dumpable: bool,
@@ -49,11 +54,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) script_pipe: Option<RawFd>,
 }
 
-/// The tables, and who runs the script.
-pub(crate) fn prepare(
-    request: &Request<'_>,
-    s: Surroundings<'_>,
-) -> Result<(Init, Identity), Error> {
+/// Makes the tables.
+pub(crate) fn prepare(request: &Request<'_>, s: Surroundings<'_>) -> Result<Init, Error> {
     let spec = request.spec;
     let off = |property| request.weaken.has(property);
     let identify = |user, what: &str| {
@@ -61,7 +63,7 @@ pub(crate) fn prepare(
             .identify(user, s.ids)
             .map_err(|e| Error::impossible(format!("cannot {what} of `{}`: {e}", spec.name)))
     };
-    let user = identify(&spec.user, "become the user")?;
+    let user = s.user;
     let own_network = spec.network == Network::None && !off(Property::NetworkNamespace);
     let own_pids = !off(Property::PidNamespace);
     let keep_capabilities = off(Property::Capabilities);
@@ -114,6 +116,7 @@ pub(crate) fn prepare(
     let init = Init {
         gate: s.gate,
         gate_writer: s.gate_writer,
+        cgroup_doors: s.cgroup_doors,
         staging: path(s.staging)?,
         staging_options: text(&format!(
             "size={staging_size},nr_inodes={inodes},mode=0755,uid=0,gid=0"
@@ -157,10 +160,10 @@ pub(crate) fn prepare(
         no_new_privileges: spec.no_new_privileges && !off(Property::NoNewPrivileges),
         filter: if off(Property::Seccomp) { None } else { Some(filter(bounding)?) },
         programs: programs(request)?,
-        exec: exec(request, &user, s.script_pipe.is_some())?,
+        exec: exec(request, user, s.script_pipe.is_some())?,
         report: Report::new(),
     };
-    Ok((init, user))
+    Ok(init)
 }
 
 fn filter(capabilities: u64) -> Result<Arc<Filter>, Error> {

@@ -1,10 +1,12 @@
 //! What one sandbox is asked to be, beyond the plain [`Spec`].
 
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use belljar_harness::Spec;
 
 use super::Weaken;
+use super::terminal::Look;
 
 /// One sandbox, before it exists.
 #[derive(Clone, Debug)]
@@ -13,6 +15,8 @@ pub(crate) struct Request<'a> {
     pub(crate) spec: &'a Spec,
     /// What PID 1 is.
     pub(crate) program: Program,
+    /// How the terminal of [`Program::Terminal`] starts out.
+    pub(crate) terminal: Option<&'a Look>,
     /// Paths of the host to show inside.
     pub(crate) binds: &'a [Bind],
     /// Defences that are switched off.
@@ -26,8 +30,8 @@ pub(crate) enum Program {
     Script,
     /// The shell of the spec and `args`, no script; standard streams are a terminal of its own.
     Terminal,
-    /// The shell of the spec and `args`, no script; standard streams are the caller's.
-    Inherit,
+    /// The shell of the spec and `args`, no script; standard streams are these descriptors.
+    Streams([RawFd; 3]),
 }
 
 /// A path of the host that is shown inside.

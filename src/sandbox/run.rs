@@ -71,7 +71,7 @@ pub(crate) fn finish(
     let (status, rusage, cgroup, mut evidence) = running.reap()?;
     let usage = cgroup.as_ref().map(JarCgroup::usage).transpose()?.unwrap_or_default();
     let memory_limit = cgroup.as_ref().and_then(|c| c.limits().memory);
-    evidence.push(tear_down(cgroup, remains)?);
+    evidence.push(tear_down(cgroup, remains));
     evidence.sort_by_key(|e| e.property);
     if interrupted() {
         return Err(Error::Interrupted);
@@ -116,10 +116,7 @@ fn cpu(usage: &Usage, rusage: &libc::rusage) -> Duration {
 
 /// Removes what is left and says whether anything remains. The mounts went with the last
 /// process of the namespace, and PID 1 can only be reaped once all others are gone.
-pub(crate) fn tear_down(
-    cgroup: Option<JarCgroup>,
-    remains: Remains<'_>,
-) -> Result<Evidence, Error> {
+pub(crate) fn tear_down(cgroup: Option<JarCgroup>, remains: Remains<'_>) -> Evidence {
     let mut seen = Vec::new();
     if let Some(cgroup) = cgroup {
         if remains.keep {
@@ -141,7 +138,7 @@ pub(crate) fn tear_down(
         }
     }
     let held = seen.is_empty();
-    Ok(Evidence {
+    Evidence {
         property: Property::NoLeftovers,
         state: if held { State::Held } else { State::Broken },
         observed: if held {
@@ -149,5 +146,5 @@ pub(crate) fn tear_down(
         } else {
             seen.join("; ")
         },
-    })
+    }
 }

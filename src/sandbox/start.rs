@@ -15,11 +15,13 @@ use nix::unistd::{Pid, Uid};
 
 use super::Error;
 use super::accounts::Accounts;
+use super::blueprint::{Init, InitStdio, Probe};
 use super::clone::{self, Child, KeepDumpable, Stack};
 use super::evidence::{self, Observed, Own};
 use super::ids::{IdMap, Ids};
-use super::init::{self, Init, InitStdio, Probe, Report};
+use super::init;
 use super::prepare::{self, Surroundings};
+use super::report::Report;
 use super::request::{Program, Request};
 use super::stdio::{self, Capture, Feed};
 use super::step::Step;
@@ -162,16 +164,19 @@ pub(crate) fn start<'a>(
     let mut streams = streams(request, by_pipe, owner)?;
     let script_reader = streams.script.as_ref().map(|_| streams.child[3].as_raw_fd());
     let stdio = std::mem::replace(&mut streams.init, InitStdio::Pipes([-1; 3]));
-    let (init, _) = prepare::prepare(
+    let doors = cgroup.as_ref().map(JarCgroup::doors).transpose()?.unwrap_or_default();
+    let init = prepare::prepare(
         request,
         Surroundings {
             tables: place.tables,
             accounts: place.accounts,
             ids: place.ids,
+            user: &user,
             lower: place.lower,
             lower_mount: lower_mount.as_ref().map(AsRawFd::as_raw_fd),
             staging: place.staging,
             upper: place.upper,
+            cgroup_doors: doors.iter().map(AsRawFd::as_raw_fd).collect(),
             gate: gate_reader.as_raw_fd(),
             gate_writer: gate.as_raw_fd(),
             dumpable,
@@ -180,6 +185,12 @@ pub(crate) fn start<'a>(
         },
     )?;
     let init = Box::new(init);
+    // Closed in the child by its exec, where nothing else tells of that.
+    let until_exec = if place.by_pipe && !by_pipe {
+        Some(stdio::pipe().map_err(|e| Error::outside("making a pipe", e))?)
+    } else {
+        None
+    };
     let stack = Stack::new().map_err(|e| Error::outside("mapping a stack", e))?;
     let mut args = CloneArgs { flags: flags(request, place.ids), ..CloneArgs::default() };
     let into = cgroup.as_ref().and_then(JarCgroup::clone_into);
@@ -189,11 +200,13 @@ pub(crate) fn start<'a>(
     }
     // SAFETY: `Jar` keeps init and stack until the child is gone; until exec only `init::main`
     // runs in it, which keeps the rules of its module.
-    let child = unsafe { clone::spawn(args, &stack, init::main, (&raw const *init).cast()) }
+    let child = unsafe { clone::spawn(&args, &stack, init::main, (&raw const *init).cast()) }
         .map_err(|source| refused_clone(source, into.is_some()))?;
     let jar = Jar { child, reaped: false, init, _stack: stack };
     drop(gate_reader);
+    let until_exec = until_exec.map(|(reader, _)| reader);
     drop(lower_mount);
+    drop(doors);
     drop(std::mem::take(&mut streams.child));
 
     let pidfd =
@@ -213,29 +226,26 @@ pub(crate) fn start<'a>(
         let options = ptrace::Options::PTRACE_O_TRACEEXEC;
         ptrace::seize(Pid::from_raw(pid), options).map_err(StartError::NoPtrace)?;
     }
-    let open_gate = || {
-        // A child that is gone already has said why.
-        let _ = nix::unistd::write(&gate, b"g");
-    };
-    open_gate();
-    if let Some(cgroup) = &cgroup {
-        if let Err(error) = cgroup.join(pid, into.is_some()) {
-            // A child that failed meanwhile cannot be moved, and its own reason is the better one.
-            return Err(match jar.init.report.failure() {
-                Some(_) => why_gone(&jar, cancel, place),
-                None => StartError::Final(error.into()),
-            });
-        }
-    }
-    open_gate();
+    // A child that is gone already has said why.
+    let _ = nix::unistd::write(&gate, b"g");
 
     if traced {
         wait_for_exec(&jar, cancel, place)?;
     } else if let Some(script) = &streams.script {
         wait_for_reader(&jar, cancel, script, place)?;
+    } else if let Some(pipe) = until_exec {
+        wait_for_hangup(&pipe).map_err(|e| Error::outside("waiting for the shell", e))?;
+        if jar.init.report.failure().is_some() {
+            return Err(why_gone(&jar, cancel, place));
+        }
     }
     drop(keep_dumpable);
     drop(gate);
+    for (resource, limit) in &place.tables.raised {
+        // After the child has set what it can. Where even root may not (without CAP_SYS_RESOURCE), the caller's own limit stays.
+        // SAFETY: the limit is a plain structure that outlives the call.
+        let _ = unsafe { libc::prlimit64(pid, *resource, limit, std::ptr::null_mut()) };
+    }
     if place.tables.reset_oom_score {
         // Where the kernel refuses (a user cannot go below what a manager set), it stays.
         let _ = std::fs::write(format!("/proc/{pid}/oom_score_adj"), "0");
@@ -258,7 +268,14 @@ pub(crate) fn start<'a>(
     };
     let terminal = match &streams.socket {
         Some(socket) => {
-            Some(receive(socket).map_err(|e| Error::outside("receiving the terminal", e))?)
+            let master =
+                receive(socket).map_err(|e| Error::outside("receiving the terminal", e))?;
+            if let Some(look) = request.terminal {
+                // Before its first program looks.
+                look.apply(master.as_fd())
+                    .map_err(|e| Error::outside("setting up the terminal", e))?;
+            }
+            Some(master)
         }
         None => None,
     };
@@ -285,14 +302,14 @@ fn streams<'a>(
     let make = || -> io::Result<Streams<'a>> {
         let none = || Streams {
             child: Vec::new(),
-            init: InitStdio::Pipes([0, 1, 2]),
+            init: InitStdio::Pipes([-1; 3]),
             output: None,
             feeds: Vec::new(),
             socket: None,
             script: None,
         };
         match request.program {
-            Program::Inherit => Ok(none()),
+            Program::Streams(streams) => Ok(Streams { init: InitStdio::Pipes(streams), ..none() }),
             Program::Terminal => {
                 let (ours, theirs) = nix::sys::socket::socketpair(
                     nix::sys::socket::AddressFamily::Unix,
@@ -354,12 +371,25 @@ fn flags(request: &Request<'_>, ids: &Ids) -> u64 {
     if request.spec.network == Network::None && !off(Property::NetworkNamespace) {
         flags |= libc::CLONE_NEWNET;
     }
-    u64::from(flags.cast_unsigned())
+    clone::flag_bits(flags)
 }
 
 fn refused_clone(source: io::Error, into_cgroup: bool) -> Error {
     let remedy = match source.raw_os_error() {
-        Some(libc::EPERM | libc::ENOSPC | libc::EINVAL) => Some(
+        Some(libc::ENOSPC | libc::EUSERS) => {
+            // "No space left on device" is what the kernel says of this limit (clone(2)).
+            let source = io::Error::new(source.kind(), "the limit on namespaces is reached");
+            return Error::Outside {
+                doing: "cloning a child into new namespaces",
+                source,
+                remedy: Some(
+                    "raise the limit that is too low, as in `sysctl -w user.max_net_namespaces=10000`: \
+                     `sysctl -a --pattern 'user.max.*namespaces'` shows them"
+                        .to_owned(),
+                ),
+            };
+        }
+        Some(libc::EPERM | libc::EINVAL) => Some(
             "the kernel refuses new namespaces here: `belljar doctor` says which, and what allows them"
                 .to_owned(),
         ),
@@ -420,6 +450,16 @@ fn wait_for_reader(
     }
 }
 
+/// Waits until nobody has the other end of a pipe, through which nothing comes.
+fn wait_for_hangup(pipe: &OwnedFd) -> io::Result<()> {
+    loop {
+        match nix::unistd::read(pipe, &mut [0]) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(drop).map_err(Into::into),
+        }
+    }
+}
+
 /// What a child that ended before its exec has to say.
 fn why_gone(jar: &Jar, cancel: &Cancel, place: &Place<'_>) -> StartError {
     match jar.init.report.failure() {
@@ -469,9 +509,9 @@ pub(crate) fn tmpfs_takes_attributes(ids: &Ids, staging: &Path) -> Result<bool, 
     });
     let stack = Stack::new().map_err(fail)?;
     let flags = libc::CLONE_VM | libc::CLONE_NEWNS | libc::CLONE_NEWUSER;
-    let args = CloneArgs { flags: u64::from(flags.cast_unsigned()), ..CloneArgs::default() };
+    let args = CloneArgs { flags: clone::flag_bits(flags), ..CloneArgs::default() };
     // SAFETY: probe and stack live until the child is reaped below.
-    let child = unsafe { clone::spawn(args, &stack, init::probe, (&raw const *probe).cast()) }
+    let child = unsafe { clone::spawn(&args, &stack, init::probe, (&raw const *probe).cast()) }
         .map_err(|source| refused_clone(source, false))?;
     drop(gate_reader);
     let mapped = ids.write_maps(child.pid);

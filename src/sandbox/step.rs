@@ -26,6 +26,7 @@ pub(crate) enum Step {
     Shm,
     Mask,
     ReadOnly,
+    Cgroup,
     CgroupNamespace,
     File,
     Hostname,
@@ -46,7 +47,7 @@ pub(crate) enum Step {
     Exec,
 }
 
-const ALL: [(Step, &str); 38] = [
+const ALL: [(Step, &str); 39] = [
     (Step::Gate, "waiting for the parent"),
     (Step::ParentDeath, "tying the sandbox to its parent's life (PR_SET_PDEATHSIG)"),
     (Step::Propagation, "making the mounts private"),
@@ -67,6 +68,7 @@ const ALL: [(Step, &str); 38] = [
     (Step::Shm, "mounting /dev/shm"),
     (Step::Mask, "masking a path"),
     (Step::ReadOnly, "making a path read-only"),
+    (Step::Cgroup, "joining the cgroups"),
     (Step::CgroupNamespace, "entering a cgroup namespace"),
     (Step::File, "laying down a file"),
     (Step::Hostname, "setting the hostname"),

@@ -126,7 +126,6 @@ pub(crate) fn fchmod(file: RawFd, mode: u32) -> Result<()> {
 
 /// fchownat(2) of `path` below `dir` itself, following no link.
 pub(crate) fn lchownat(dir: RawFd, path: &CStr, uid: u32, gid: u32) -> Result<()> {
-    #[expect(clippy::cast_sign_loss, reason = "a flag")]
     let flag = libc::AT_SYMLINK_NOFOLLOW as usize;
     call(Sysno::fchownat, [fd(dir), ptr(path), uid as usize, gid as usize, flag, 0]).map(drop)
 }
@@ -157,12 +156,11 @@ pub(crate) fn mount(
 
 /// Detaches the mount at `target` with all below it.
 pub(crate) fn detach(target: &CStr) -> Result<()> {
-    #[expect(clippy::cast_sign_loss, reason = "a flag")]
     let flag = libc::MNT_DETACH as usize;
     call(Sysno::umount2, [ptr(target), flag, 0, 0, 0, 0]).map(drop)
 }
 
-/// pivot_root(2).
+/// `pivot_root(2)`.
 pub(crate) fn pivot_root(new: &CStr, old: &CStr) -> Result<()> {
     call(Sysno::pivot_root, [ptr(new), ptr(old), 0, 0, 0, 0]).map(drop)
 }
@@ -171,7 +169,6 @@ pub(crate) fn pivot_root(new: &CStr, old: &CStr) -> Result<()> {
 pub(crate) fn open_tree(dir: RawFd, path: &CStr, recursive: bool) -> Result<RawFd> {
     const OPEN_TREE_CLONE: usize = 1;
     const AT_RECURSIVE: usize = 0x8000;
-    #[expect(clippy::cast_sign_loss, reason = "flags")]
     let mut flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as usize | libc::AT_EMPTY_PATH as usize;
     if recursive {
         flags |= AT_RECURSIVE;
@@ -185,7 +182,7 @@ pub(crate) fn attach(from: RawFd, to: RawFd) -> Result<()> {
     call(Sysno::move_mount, [fd(from), ptr(c""), fd(to), ptr(c""), BOTH_EMPTY, 0]).map(drop)
 }
 
-/// What mount_setattr(2) changes.
+/// What `mount_setattr(2)` changes.
 #[repr(C)]
 #[derive(Default)]
 pub(crate) struct MountAttr {
@@ -210,9 +207,8 @@ pub(crate) const NOEXEC: u64 = 0x8;
 /// Ids are mapped.
 pub(crate) const IDMAP: u64 = 0x10_0000;
 
-/// mount_setattr(2) on an open mount. Linux 5.12.
+/// `mount_setattr(2)` on an open mount. Linux 5.12.
 pub(crate) fn mount_setattr(mount: RawFd, attr: &MountAttr, recursive: bool) -> Result<()> {
-    #[expect(clippy::cast_sign_loss, reason = "a flag")]
     let flags = libc::AT_EMPTY_PATH as usize | if recursive { 0x8000 } else { 0 };
     let args =
         [fd(mount), ptr(c""), flags, std::ptr::from_ref(attr) as usize, size_of::<MountAttr>(), 0];
@@ -281,7 +277,6 @@ pub(crate) fn dup_to(old: RawFd, new: RawFd) -> Result<()> {
 
 /// fcntl(2) `F_DUPFD`: a copy at `least` or above that survives exec.
 pub(crate) fn dup_from(old: RawFd, least: RawFd) -> Result<RawFd> {
-    #[expect(clippy::cast_sign_loss, reason = "a command")]
     let command = libc::F_DUPFD as usize;
     call(Sysno::fcntl, [fd(old), command, fd(least), 0, 0, 0]).map(as_fd)
 }
@@ -400,7 +395,6 @@ pub(crate) fn reset_signals() {
 /// Blocks no signal.
 pub(crate) fn unblock_signals() -> Result<()> {
     let none = 0_u64;
-    #[expect(clippy::cast_sign_loss, reason = "a command")]
     let how = libc::SIG_SETMASK as usize;
     call(Sysno::rt_sigprocmask, [how, &raw const none as usize, 0, 8, 0, 0]).map(drop)
 }
@@ -413,7 +407,6 @@ pub(crate) fn loopback_up() -> Result<()> {
         flags: i16,
         rest: [u8; 22],
     }
-    #[expect(clippy::cast_sign_loss, reason = "constants of the socket interface")]
     let (family, kind) = (libc::AF_INET as usize, (libc::SOCK_DGRAM | libc::SOCK_CLOEXEC) as usize);
     let socket = call(Sysno::socket, [family, kind, 0, 0, 0, 0])?;
     let mut request = Request { name: [0; libc::IFNAMSIZ], flags: 0, rest: [0; 22] };
@@ -434,7 +427,6 @@ pub(crate) fn loopback_up() -> Result<()> {
 pub(crate) fn pty_peer(master: RawFd) -> Result<RawFd> {
     #[expect(clippy::cast_possible_truncation, reason = "usize is as wide as the request number")]
     let number = libc::TIOCGPTPEER as usize;
-    #[expect(clippy::cast_sign_loss, reason = "open flags")]
     let flags = (libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC) as usize;
     call(Sysno::ioctl, [fd(master), number, flags, 0, 0, 0]).map(as_fd)
 }
@@ -505,7 +497,7 @@ pub(crate) unsafe fn execve(
     }
 }
 
-/// exit_group(2), without any of the clean-up that belongs to the parent's memory.
+/// `exit_group(2)`, without any of the clean-up that belongs to the parent's memory.
 pub(crate) fn exit(status: i32) -> ! {
     loop {
         let _ = call(Sysno::exit_group, [fd(status), 0, 0, 0, 0, 0]);
@@ -514,7 +506,7 @@ pub(crate) fn exit(status: i32) -> ! {
 
 /// The arguments of clone3(2).
 #[repr(C, align(8))]
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct CloneArgs {
     /// `CLONE_*`.
     pub(crate) flags: u64,
@@ -540,6 +532,9 @@ pub(crate) struct CloneArgs {
     pub(crate) cgroup: u64,
 }
 
+/// The number of `clone3(2)`, the same on every architecture. Linux 5.3.
+const CLONE3: usize = 435;
+
 /// What a cloned child runs: it never returns.
 pub(crate) type ChildMain = unsafe extern "C" fn(*const c_void) -> !;
 
@@ -564,7 +559,7 @@ pub(crate) unsafe fn clone3(args: &CloneArgs, main: ChildMain, arg: *const c_voi
             "call r12",
             "ud2",
             "2:",
-            inlateout("rax") libc::SYS_clone3 as usize => result,
+            inlateout("rax") CLONE3 => result,
             in("rdi") args,
             in("rsi") size_of::<CloneArgs>(),
             in("r12") main,
@@ -593,7 +588,7 @@ pub(crate) unsafe fn clone3(args: &CloneArgs, main: ChildMain, arg: *const c_voi
             "blr x20",
             "brk 1",
             "2:",
-            in("x8") libc::SYS_clone3 as usize,
+            in("x8") CLONE3,
             inlateout("x0") args as *const CloneArgs as usize => result,
             in("x1") size_of::<CloneArgs>(),
             in("x20") main,

@@ -4,6 +4,8 @@ use std::ffi::CString;
 use std::fs;
 use std::path::Path;
 
+use nix::unistd::Uid;
+
 /// A path below `/proc` or `/sys`, and whether it is a folder.
 pub(crate) type Place = (CString, bool);
 
@@ -20,6 +22,8 @@ pub(crate) struct Tables {
     pub(crate) devices: Vec<(CString, CString)>,
     /// Resource limits of a fresh process, within those of the caller.
     pub(crate) rlimits: Vec<(u32, libc::rlimit64)>,
+    /// Those that are beyond the caller's own hard limits: root outside raises them.
+    pub(crate) raised: Vec<(libc::__rlimit_resource_t, libc::rlimit64)>,
     /// Whether this process's OOM score is not the default and has to be reset in jars.
     pub(crate) reset_oom_score: bool,
 }
@@ -47,7 +51,9 @@ impl Tables {
     pub(crate) fn read() -> Self {
         let last = fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap_or_default();
         let oom_score = fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
+        let limits = rlimits();
         Self {
+            raised: if Uid::effective().is_root() { limits.raised } else { Vec::new() },
             last_capability: last.trim().parse().unwrap_or(40),
             masked: existing(&MASKED),
             read_only: existing(&READ_ONLY),
@@ -57,7 +63,7 @@ impl Tables {
                     Some((CString::new(*name).ok()?, CString::new(format!("/dev/{name}")).ok()?))
                 })
                 .collect(),
-            rlimits: rlimits(),
+            rlimits: limits.set,
             reset_oom_score: !matches!(oom_score.trim(), "0" | ""),
         }
     }
@@ -75,10 +81,10 @@ fn existing(paths: &[&str]) -> Vec<Place> {
 
 /// The limits that a login would have on a plain system: those of the kernel's first
 /// process, with the soft limit of descriptors that select(2) needs and no core files.
-fn rlimits() -> Vec<(u32, libc::rlimit64)> {
+fn rlimits() -> Rlimits {
     const NONE: u64 = libc::RLIM64_INFINITY;
     const STACK: u64 = 8 << 20;
-    [
+    let wanted = [
         (libc::RLIMIT_AS, NONE, NONE),
         (libc::RLIMIT_CORE, 0, 0),
         (libc::RLIMIT_CPU, NONE, NONE),
@@ -94,20 +100,29 @@ fn rlimits() -> Vec<(u32, libc::rlimit64)> {
         (libc::RLIMIT_RTPRIO, 0, 0),
         (libc::RLIMIT_RTTIME, NONE, NONE),
         (libc::RLIMIT_STACK, STACK, NONE),
-    ]
-    .into_iter()
-    .filter_map(|(resource, soft, hard)| {
+    ];
+    let mut limits = Rlimits { set: Vec::new(), raised: Vec::new() };
+    for (resource, soft, hard) in wanted {
         let mut current = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: the pointer is to a local that outlives the call.
         if unsafe { libc::getrlimit64(resource, &raw mut current) } != 0 {
-            return None;
+            continue;
         }
-        // Only a process with privileges outside the jar could raise a hard limit.
+        if hard > current.rlim_max {
+            // Only a process with privileges outside the jar can do this.
+            limits.raised.push((resource, libc::rlimit64 { rlim_cur: soft, rlim_max: hard }));
+        }
         let hard = hard.min(current.rlim_max);
-        let wanted = libc::rlimit64 { rlim_cur: soft.min(hard), rlim_max: hard };
-        let same = wanted.rlim_cur == current.rlim_cur && wanted.rlim_max == current.rlim_max;
-        #[expect(clippy::unnecessary_cast, reason = "the type differs between C libraries")]
-        (!same).then_some((resource as u32, wanted))
-    })
-    .collect()
+        let limit = libc::rlimit64 { rlim_cur: soft.min(hard), rlim_max: hard };
+        if limit.rlim_cur != current.rlim_cur || limit.rlim_max != current.rlim_max {
+            #[expect(clippy::unnecessary_cast, reason = "the type differs between C libraries")]
+            limits.set.push((resource as u32, limit));
+        }
+    }
+    limits
+}
+
+struct Rlimits {
+    set: Vec<(u32, libc::rlimit64)>,
+    raised: Vec<(libc::__rlimit_resource_t, libc::rlimit64)>,
 }

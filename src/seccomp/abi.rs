@@ -35,10 +35,10 @@ impl Abi {
         const BITS_64: u32 = 0x8000_0000;
         const LITTLE_ENDIAN: u32 = 0x4000_0000;
         match self {
-            Self::X86_64 => 62 | BITS_64 | LITTLE_ENDIAN,
-            Self::I386 => 3 | LITTLE_ENDIAN,
-            Self::Aarch64 => 183 | BITS_64 | LITTLE_ENDIAN,
-            Self::Arm => 40 | LITTLE_ENDIAN,
+            Self::X86_64 => 0x3e | BITS_64 | LITTLE_ENDIAN,
+            Self::I386 => 0x3 | LITTLE_ENDIAN,
+            Self::Aarch64 => 0xb7 | BITS_64 | LITTLE_ENDIAN,
+            Self::Arm => 0x28 | LITTLE_ENDIAN,
         }
     }
 
@@ -64,7 +64,7 @@ impl Abi {
             Self::Aarch64 => (aarch64::Sysno::last().id(), |n| aarch64::Sysno::new(n).is_some()),
             Self::Arm => (arm::Sysno::last().id(), |n| arm::Sysno::new(n).is_some()),
         };
-        (0..=last.cast_unsigned()).filter(|n| known(*n as usize)).collect()
+        (0..=last.unsigned_abs()).filter(|n| known(*n as usize)).collect()
     }
 }
 

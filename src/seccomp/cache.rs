@@ -18,8 +18,11 @@ pub(crate) fn for_capabilities(
     if let Some(filter) = compiled.get(&key) {
         return Ok(Arc::clone(filter));
     }
-    let policies = Abi::of_this_machine().iter().map(|abi| profile::policy(*abi, key));
-    let filter = Arc::new(compile(policies.collect::<Result<_, _>>()?)?);
+    let policies: Vec<_> = Abi::of_this_machine()
+        .iter()
+        .map(|abi| profile::policy(*abi, key))
+        .collect::<Result<_, _>>()?;
+    let filter = Arc::new(compile(&policies)?);
     compiled.insert(key, Arc::clone(&filter));
     Ok(filter)
 }

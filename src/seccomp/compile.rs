@@ -28,10 +28,10 @@ const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 
 /// Compiles what each ABI is answered; a call by any other ends the process.
-pub(crate) fn compile(policies: Vec<Policy>) -> Result<Filter, seccompiler::BackendError> {
+pub(crate) fn compile(policies: &[Policy]) -> Result<Filter, seccompiler::BackendError> {
     let mut program = vec![load(ARCH)];
     let sections: Vec<(u32, BpfProgram)> =
-        policies.into_iter().map(|policy| (policy.abi.audit(), section(policy))).collect();
+        policies.iter().map(|policy| (policy.abi.audit(), section(policy))).collect();
     // Two instructions for each section, and one for who finds none.
     let mut away = 2 * sections.len() + 1;
     for (arch, section) in &sections {
@@ -49,7 +49,7 @@ pub(crate) fn compile(policies: Vec<Policy>) -> Result<Filter, seccompiler::Back
 }
 
 /// The part of one ABI.
-fn section(policy: Policy) -> BpfProgram {
+fn section(policy: &Policy) -> BpfProgram {
     let mut ranges: Vec<(u32, Answer)> = Vec::new();
     let mut add = |start: u32, answer: &Answer| {
         if ranges.last().is_none_or(|(_, last)| last != answer) {

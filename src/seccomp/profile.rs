@@ -178,7 +178,7 @@ pub(crate) fn policy(abi: Abi, capabilities: u64) -> Result<Policy, BackendError
 }
 
 fn errno(number: i32) -> SeccompAction {
-    SeccompAction::Errno(number.cast_unsigned())
+    SeccompAction::Errno(number.unsigned_abs())
 }
 
 /// A rule of conditions on the low 32 bits of arguments, which is all that the kernel reads of

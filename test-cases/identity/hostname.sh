@@ -1,3 +1,4 @@
+# Every case has a hostname of its own; here it is asked for.
 # /// case
 # hostname = "alpha"
 # [expect]

@@ -1,3 +1,4 @@
+# The script is run by bash, and this bash is process 1.
 # /// case
 # [expect]
 # stdout = "1 bash\n"

@@ -7,7 +7,7 @@ use belljar::harness::spec::RootfsRef;
 use belljar::{JarOptions, JarRunner};
 
 /// The root filesystem that the tests use.
-pub fn rootfs() -> RootfsRef {
+pub(crate) fn rootfs() -> RootfsRef {
     match std::env::var("BELLJAR_ROOTFS") {
         Ok(text) => RootfsRef::parse(&text, Path::new("")).unwrap(),
         Err(_) => RootfsRef::Host,
@@ -15,12 +15,12 @@ pub fn rootfs() -> RootfsRef {
 }
 
 /// A runner with the usual store.
-pub fn runner() -> JarRunner {
+pub(crate) fn runner() -> JarRunner {
     JarRunner::new(JarOptions::default()).unwrap()
 }
 
 /// A plan with every default, for a script.
-pub fn spec(script: &str) -> Spec {
+pub(crate) fn spec(script: &str) -> Spec {
     Spec {
         hostname: "jar".to_owned(),
         rootfs: rootfs(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use belljar::cli::rootfs::{Args, run};
+use belljar::cli::rootfs::{RootfsArgs as Args, run};
 use belljar::harness::Cancel;
 use clap::Parser;
 

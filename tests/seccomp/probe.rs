@@ -50,7 +50,7 @@ impl Call {
             Door::X32 => native() | 0x4000_0000,
             Door::Int80 => name.parse::<syscalls::x86::Sysno>().unwrap().id(),
         };
-        Self { door, name, number: u64::from(number.cast_unsigned()), args }
+        Self { door, name, number: u64::from(number.unsigned_abs()), args }
     }
 
     /// A call that has no name.

@@ -11,6 +11,7 @@ use super::files::{FixtureBase, fixtures_named};
 use super::header;
 use super::names::{self, Name};
 use super::root::{Start, hides};
+use super::sealed::leads_out;
 
 /// A file that is a case, or a folder that should hold some but cannot be read.
 #[derive(Clone, Debug)]
@@ -30,6 +31,7 @@ pub(super) fn discover(
     start: &Start,
     asked: &Path,
     defaults: &Defaults,
+    sealed: bool,
 ) -> Result<Vec<Found>, Diagnostic> {
     let mut walk = Walk { defaults, found: Vec::new(), folders: BTreeSet::new() };
     let relative = defaults.relative(&start.path);
@@ -47,7 +49,7 @@ pub(super) fn discover(
             walk.file(&start.path);
         }
     }
-    let fixtures = walk.fixtures(start);
+    let fixtures = walk.fixtures(start, sealed);
     let mut found = walk.found;
     found.retain(|found| {
         let file = defaults.root().join(&found.relative);
@@ -146,7 +148,8 @@ impl Walk<'_> {
     /// Everything that is named as a fixture by the cases that were found, by those in
     /// the folders above, and by the defaults of all these folders. A fixture
     /// named from a folder beside them is not seen: that would mean to read all of the root.
-    fn fixtures(&self, start: &Start) -> Vec<Fixture> {
+    fn fixtures(&self, start: &Start, sealed: bool) -> Vec<Fixture> {
+        let admits = |file: &Path| !(sealed && leads_out(file, self.defaults.root()));
         let mut named = Vec::new();
         let mut files: BTreeSet<PathBuf> =
             self.found.iter().map(|found| self.defaults.root().join(&found.relative)).collect();
@@ -160,7 +163,7 @@ impl Walk<'_> {
                 names::stem(name).is_some() && !names::is_hidden(name)
             }));
         }
-        for file in files {
+        for file in files.into_iter().filter(|file| admits(file)) {
             let Some(folder) = file.parent() else { continue };
             // Mistakes are told when the case itself is read.
             let Ok(script) = read_regular(&file) else { continue };
@@ -171,6 +174,9 @@ impl Walk<'_> {
             }
         }
         for folder in folders {
+            if !admits(&folder.join(super::defaults::DEFAULTS)) {
+                continue;
+            }
             let Some(toml) = self.defaults.text(&folder) else { continue };
             let base = FixtureBase { folder: &folder, root: self.defaults.root() };
             for path in fixtures_named(&toml, base) {

@@ -14,6 +14,7 @@ use super::layer::Layer;
 use super::model::Case;
 use super::resolve::{Subject, resolve};
 use super::root::start;
+use super::sealed;
 use crate::spec::RootfsRef;
 
 /// Flags and variables that replace *defaults*: what a case or a folder writes
@@ -26,6 +27,9 @@ pub struct Overrides {
     pub memory: Option<Option<u64>>,
     /// The wall clock; `Some(None)` for no limit.
     pub timeout: Option<Option<Duration>>,
+    /// Whether cases come from strangers: whatever weakens a property of the sandbox is then
+    /// an invalid case.
+    pub sealed: bool,
 }
 
 /// A case that was found but not read in full yet.
@@ -64,11 +68,20 @@ impl Listed {
         }
         let path = self.defaults.root().join(&self.found.relative);
         let folder = path.parent().unwrap_or(self.defaults.root());
+        let root = self.defaults.root();
+        let shown_path = |path: &Path| self.defaults.shown(path);
+        if overrides.sealed {
+            // Before anything is read: a mistake in it would be shown.
+            let outside = sealed::sources_outside(&path, root, shown_path);
+            if !outside.is_empty() {
+                return Err(outside);
+            }
+        }
         let script = read_regular(&path).map_err(|error| {
             vec![Diagnostic::of_path(&self.file, format!("the case cannot be read: {error}"))]
         })?;
         let shown = self.file.parent().unwrap_or(Path::new(""));
-        let base = FixtureBase { folder, root: self.defaults.root() };
+        let base = FixtureBase { folder, root };
         let own = header::find(&self.file, &script)
             .map_err(|mistake| vec![mistake])
             .and_then(|source| Layer::read(source, shown, base));
@@ -82,6 +95,14 @@ impl Listed {
         };
         let mut layers = vec![Arc::new(own)];
         layers.extend(inherited);
+        if overrides.sealed {
+            let mut refused: Vec<_> =
+                layers.iter().rev().flat_map(|layer| sealed::refusals(layer, overrides)).collect();
+            refused.extend(sealed::snapshots_outside(&path, root, shown_path));
+            if !refused.is_empty() {
+                return Err(refused);
+            }
+        }
         let subject = Subject { name: self.name.clone(), file: self.file.clone(), script };
         resolve(subject, layers, overrides)
     }
@@ -98,7 +119,7 @@ pub fn load(paths: &[PathBuf], overrides: &Overrides) -> Result<Vec<Case>, LoadE
     let mut errors = Errors::default();
     let mut files = HashSet::new();
     for path in paths {
-        match list(path) {
+        match list_for(path, overrides) {
             Ok(found) => {
                 listed.extend(found.into_iter().filter(|listed| files.insert(listed.file.clone())));
             }
@@ -130,9 +151,15 @@ pub fn load(paths: &[PathBuf], overrides: &Overrides) -> Result<Vec<Case>, LoadE
 /// # Errors
 /// When the path does not exist or holds no case.
 pub fn list(path: &Path) -> Result<Vec<Listed>, CaseError> {
+    list_for(path, &Overrides::default())
+}
+
+/// The same for cases that will be loaded with `overrides`: where they are sealed, no link out
+/// of the case root is read to find out which files are fixtures.
+pub(crate) fn list_for(path: &Path, overrides: &Overrides) -> Result<Vec<Listed>, CaseError> {
     let start = start(path)?;
     let defaults = Arc::new(Defaults::new(start.root.clone()));
-    let found = discover(&start, path, &defaults)?;
+    let found = discover(&start, path, &defaults, overrides.sealed)?;
     Ok(found.into_iter().map(|found| Listed::new(found, &defaults)).collect())
 }
 

@@ -25,9 +25,11 @@ mod names;
 mod reader;
 mod resolve;
 mod root;
+mod sealed;
 mod source;
 pub mod values;
 
 pub use diagnostic::{CaseError, Diagnostic, LoadErrors, Place};
+pub(crate) use load::list_for;
 pub use load::{Listed, Overrides, find, list, load};
 pub use model::{Case, Expect, StreamExpect};

@@ -14,7 +14,8 @@ use crate::spec::RootfsRef;
 /// `BELLJAR_STORE`, `BELLJAR_OFFLINE` and `BELLJAR_MIRROR` are the runner's own.
 #[derive(Clone, Debug, Default)]
 pub struct EnvOptions {
-    /// `BELLJAR_ROOTFS`, `BELLJAR_MEMORY`, `BELLJAR_TIMEOUT`.
+    /// `BELLJAR_ROOTFS`, `BELLJAR_MEMORY`, `BELLJAR_TIMEOUT`; `BELLJAR_SEALED=1`: what
+    /// weakens the sandbox is an invalid case.
     pub overrides: Overrides,
     /// `BELLJAR_TIMEOUT_SCALE`; `BELLJAR_REQUIRE=1`: what the host lacks is a failure.
     pub plan: PlanOptions,
@@ -43,6 +44,7 @@ impl EnvOptions {
             options.plan.memory_none = memory.is_none();
         }
         options.overrides.timeout = value(&var, "BELLJAR_TIMEOUT", values::duration)?;
+        options.overrides.sealed = value(&var, "BELLJAR_SEALED", switch)?.unwrap_or(false);
         if let Some(scale) = value(&var, "BELLJAR_TIMEOUT_SCALE", str::parse::<TimeoutScale>)? {
             options.plan.timeout_scale = scale;
         }

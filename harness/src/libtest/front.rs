@@ -140,7 +140,7 @@ impl Front {
             let found = case::find(&self.root, name, overrides);
             return Ok(found.map(|found| self.trial(name, found, args)).into_iter().collect());
         }
-        let listed = case::list(&self.root).map_err(|error| error.to_string())?;
+        let listed = case::list_for(&self.root, overrides).map_err(|error| error.to_string())?;
         let mut seen = BTreeMap::new();
         for listed in listed {
             seen.entry(listed.name.clone()).or_insert_with(Vec::new).push(listed);

@@ -242,12 +242,14 @@ fn variables_are_options() {
         ("BELLJAR_TIMEOUT", "90s"),
         ("BELLJAR_TIMEOUT_SCALE", "2"),
         ("BELLJAR_REQUIRE", "1"),
+        ("BELLJAR_SEALED", "1"),
     ]);
     assert_eq!(options.overrides.rootfs, Some(RootfsRef::Path("/base/./root".into())));
     assert_eq!(options.overrides.memory, Some(Some(512 << 20)));
     assert_eq!(options.overrides.timeout, Some(Some(Duration::from_secs(90))));
     assert_eq!(options.plan.timeout_scale, "2".parse().unwrap());
     assert!(options.plan.deny_skips && !options.plan.memory_none);
+    assert!(options.overrides.sealed && !env(&[("BELLJAR_SEALED", "0")]).overrides.sealed);
 
     let options = env(&[("BELLJAR_MEMORY", "none"), ("BELLJAR_REQUIRE", "")]);
     assert_eq!(options.overrides.memory, Some(None));
@@ -263,6 +265,7 @@ fn a_variable_that_makes_no_sense_is_named() {
         ("BELLJAR_TIMEOUT", "10 parsecs"),
         ("BELLJAR_TIMEOUT_SCALE", "0"),
         ("BELLJAR_REQUIRE", "yes"),
+        ("BELLJAR_SEALED", "yes"),
     ] {
         let get = |asked: &str| (asked == name).then(|| OsString::from(value));
         let error = EnvOptions::read(get, Path::new("")).unwrap_err().to_string();

@@ -45,13 +45,33 @@ impl Watch {
             signal => Some(signal),
         }
     }
-}
 
-impl Drop for Watch {
-    fn drop(&mut self) {
+    /// Ends the watch. Gives the last signal that came, if one did; whatever comes from
+    /// here on is not for this watch.
+    pub(crate) fn stop(mut self) -> Option<i32> {
+        self.end();
+        self.received()
+    }
+
+    fn end(&mut self) {
         self.handle.close();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// Gives SIGCHLD its default disposition: where a parent left it ignored, the kernel reaps
+/// our children before we can ask how they ended (`waitpid(2)`).
+pub(crate) fn reap_children() -> io::Result<()> {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: the default disposition runs no code of ours.
+    unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
+    Ok(())
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.end();
     }
 }

@@ -1,0 +1,4 @@
+# /// case
+# capabilities = "all"
+# ///
+true

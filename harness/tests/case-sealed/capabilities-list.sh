@@ -1,0 +1,4 @@
+# /// case
+# capabilities = ["CHOWN", "SYS_ADMIN"]
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# expect.isolation.network-namespace = false
+# ///
+true

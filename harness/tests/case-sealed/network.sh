@@ -1,0 +1,4 @@
+# /// case
+# network = "host"
+# ///
+true

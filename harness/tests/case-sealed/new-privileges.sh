@@ -1,0 +1,5 @@
+# /// case
+# hostname = "alpha"
+# no-new-privileges = false
+# ///
+true

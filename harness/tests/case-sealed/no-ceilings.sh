@@ -1,0 +1,6 @@
+# /// case
+# memory = "none"
+# pids = "none"
+# timeout = "none"
+# ///
+true

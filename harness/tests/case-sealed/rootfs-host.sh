@@ -1,0 +1,4 @@
+# /// case
+# rootfs = "host"
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# rootfs = "./_root"
+# ///
+true

@@ -1,0 +1,4 @@
+# /// case
+# swap = "none"
+# ///
+true
