@@ -17,6 +17,7 @@ mod front;
 pub mod rootfs;
 mod runner;
 pub mod sandbox;
+mod seccomp;
 mod signals;
 
 pub use belljar_harness as harness;

@@ -3,9 +3,11 @@
 use std::ffi::{CString, c_char};
 use std::os::fd::RawFd;
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32};
 
 use super::report::Report;
+use crate::seccomp::Filter;
 
 /// Everything that the child needs; immutable but for the [`Report`].
 pub(crate) struct Init {
@@ -93,6 +95,8 @@ pub(crate) struct Init {
     pub(crate) last_capability: usize,
     /// Whether to set `no_new_privs`.
     pub(crate) no_new_privileges: bool,
+    /// The system calls that the script may make; only a weakened jar has none.
+    pub(crate) filter: Option<Arc<Filter>>,
     /// Paths to try for the program, in order.
     pub(crate) programs: Vec<CString>,
     /// Its arguments and environment.

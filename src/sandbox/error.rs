@@ -136,6 +136,9 @@ fn remedy_for(step: Step, errno: i32) -> Option<String> {
             "the folder has other mounts beneath it, or its filesystem cannot be a lower layer: copy \
              it to a plain folder"
         }
+        (Step::Seccomp, libc::ENOSYS | libc::EINVAL) => {
+            "this kernel has no seccomp filters: use one with CONFIG_SECCOMP_FILTER"
+        }
         _ => return None,
     };
     Some(text.to_owned())

@@ -18,15 +18,20 @@ use super::procfs::{Process, Status, interfaces, mounts, numbers, sealed};
 use super::request::Request;
 use crate::cgroup::{Ceilings, JarCgroup};
 
-/// The caller's own namespaces, to compare with.
+/// What the caller itself is in, to compare with.
 #[derive(Debug)]
-pub(crate) struct Own(HashMap<&'static str, u64>);
+pub(crate) struct Own {
+    namespaces: HashMap<&'static str, u64>,
+    /// Seccomp filters, which every child inherits.
+    filters: u32,
+}
 
 impl Own {
     /// Reads them.
     pub(crate) fn read() -> Result<Self, Error> {
         let process = Process::open(nix::unistd::getpid().as_raw())?;
-        Ok(Self(process.namespaces()?))
+        let filters = Status::parse(&process.read("status")?).filters;
+        Ok(Self { namespaces: process.namespaces()?, filters })
     }
 }
 
@@ -53,7 +58,7 @@ pub(crate) fn read(o: &Observed<'_>) -> Result<Vec<Evidence>, Error> {
     let status = Status::parse(&process.read("status")?);
     let mountinfo = process.read("mountinfo")?;
     let mounts = mounts(&mountinfo);
-    let separate = |name: &str| spaces.get(name) != o.own.0.get(name);
+    let separate = |name: &str| spaces.get(name) != o.own.namespaces.get(name);
     let space = |name: &str| {
         let number = spaces.get(name).copied().unwrap_or_default();
         let whose = if separate(name) { "its own" } else { "the caller's" };
@@ -143,10 +148,11 @@ pub(crate) fn read(o: &Observed<'_>) -> Result<Vec<Evidence>, Error> {
         o.request.spec.no_new_privileges.then_some(status.no_new_privileges),
         if status.no_new_privileges { "set" } else { "not set" }.to_owned(),
     );
+    let added = status.filters.saturating_sub(o.own.filters);
     add(
         Property::Seccomp,
-        None,
-        if status.seccomp { "a filter of the caller's" } else { "no filter" }.to_owned(),
+        Some(status.filtered && added == 1),
+        format!("filters of its own: {added}, of the caller: {}", o.own.filters),
     );
 
     let mut descriptors = process.descriptors(&status, o.pidfd)?;

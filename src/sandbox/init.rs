@@ -279,6 +279,10 @@ fn stdio(init: &Init) -> Result<(), Failure> {
 
 /// Gives up what the script is not to have.
 fn privileges(init: &Init) -> Result<(), Failure> {
+    if !init.no_new_privileges {
+        // Without that flag it takes a capability that is about to go.
+        filter(init)?;
+    }
     for capability in 0..=init.last_capability {
         if init.bounding >> capability & 1 == 0 {
             sys::prctl(libc::PR_CAPBSET_DROP, capability, 0).at(Step::Capabilities)?;
@@ -290,8 +294,16 @@ fn privileges(init: &Init) -> Result<(), Failure> {
     sys::capset(init.capabilities).at(Step::Capabilities)?;
     if init.no_new_privileges {
         sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).at(Step::NoNewPrivileges)?;
+        filter(init)?;
     }
     Ok(())
+}
+
+fn filter(init: &Init) -> Result<(), Failure> {
+    match &init.filter {
+        Some(filter) => sys::seccomp(filter.instructions()).at(Step::Seccomp),
+        None => Ok(()),
+    }
 }
 
 fn execute(init: &Init) -> Result<std::convert::Infallible, Failure> {

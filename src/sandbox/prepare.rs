@@ -7,6 +7,7 @@ use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32};
 
 use belljar_harness::Property;
@@ -22,6 +23,7 @@ use super::report::Report;
 use super::request::{Program, Request};
 use super::tables::{Place, Tables};
 use super::{Error, SCRIPT_FOLDER};
+use crate::seccomp::{self, Filter};
 
 /// The search path inside.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -157,11 +159,17 @@ pub(crate) fn prepare(request: &Request<'_>, s: Surroundings<'_>) -> Result<Init
         capabilities: if root { bounding } else { 0 },
         last_capability: usize::from(s.tables.last_capability),
         no_new_privileges: spec.no_new_privileges && !off(Property::NoNewPrivileges),
+        filter: if off(Property::Seccomp) { None } else { Some(filter(bounding)?) },
         programs: programs(request)?,
         exec: exec(request, user, s.script_pipe.is_some())?,
         report: Report::new(),
     };
     Ok(init)
+}
+
+fn filter(capabilities: u64) -> Result<Arc<Filter>, Error> {
+    seccomp::for_capabilities(capabilities)
+        .map_err(|e| Error::impossible(format!("cannot compile the seccomp filter: {e}")))
 }
 
 /// The script's path inside.

@@ -129,7 +129,9 @@ pub(crate) struct Status {
     pub(crate) bounding: u64,
     pub(crate) ambient: u64,
     pub(crate) no_new_privileges: bool,
-    pub(crate) seccomp: bool,
+    /// Whether system calls are filtered (mode 2), and by how many filters (Linux 5.9).
+    pub(crate) filtered: bool,
+    pub(crate) filters: u32,
     pub(crate) descriptor_slots: i32,
 }
 
@@ -155,7 +157,8 @@ impl Status {
                 "CapAmb" => status.ambient = hex(),
                 "FDSize" => status.descriptor_slots = value.parse().unwrap_or(0),
                 "NoNewPrivs" => status.no_new_privileges = value == "1",
-                "Seccomp" => status.seccomp = value != "0",
+                "Seccomp" => status.filtered = value == "2",
+                "Seccomp_filters" => status.filters = value.parse().unwrap_or(0),
                 _ => {}
             }
         }
@@ -241,10 +244,12 @@ mod tests {
         assert!(!sealed(&names(&["lo", "eth0"])) && !sealed(&names(&["sit0"])));
         let status = Status::parse(
             "Name:\tbash\nUid:\t0\t0\t0\t0\nNSpid:\t512\t1\nCapInh:\t0000000000000000\n\
-             CapPrm:\t00000000a00425fb\nNoNewPrivs:\t1\nSeccomp:\t2\n",
+             CapPrm:\t00000000a00425fb\nNoNewPrivs:\t1\nSeccomp:\t2\n\
+             Seccomp_filters:\t3\n",
         );
         assert_eq!(status.innermost_pid, Some(1));
         assert_eq!(status.permitted, 0xa004_25fb);
-        assert!(status.no_new_privileges && status.seccomp);
+        assert!(status.no_new_privileges && status.filtered);
+        assert_eq!(status.filters, 3);
     }
 }
