@@ -48,7 +48,7 @@ pub(crate) enum Step {
     Exec,
 }
 
-const ALL: [(Step, &str); 39] = [
+const ALL: [(Step, &str); 40] = [
     (Step::Gate, "waiting for the parent"),
     (Step::ParentDeath, "tying the sandbox to its parent's life (PR_SET_PDEATHSIG)"),
     (Step::Propagation, "making the mounts private"),
