@@ -168,6 +168,9 @@ fn layers(init: &Init) -> Result<(), Failure> {
     sys::chdir(&init.staging).on(Step::Staging, &init.staging)?;
     if init.become_root {
         become_ids(init, 0, 0, &[])?;
+        // At once: other jars that start meanwhile have a copy of our gate's other end until they
+        // execute, so that a caller who dies now is not seen by the gate.
+        die_with_parent(init)?;
     }
     sys::umask(0o022);
     for folder in [c"l", c"m", c"s"] {
