@@ -75,6 +75,18 @@ fn doors() -> Vec<Door> {
     doors
 }
 
+/// Whether a sysctl answers a call as the filter does.
+fn refused_by_this_host(name: &str) -> bool {
+    let is = |sysctl: &str, value: &str| {
+        std::fs::read_to_string(format!("/proc/sys/kernel/{sysctl}"))
+            .is_ok_and(|text| text.trim() == value)
+    };
+    match name {
+        "unshare" | "clone" => is("unprivileged_userns_clone", "0"),
+        _ => name.starts_with("io_uring") && is("io_uring_disabled", "2"),
+    }
+}
+
 /// What each attack is answered by the filter; without it, it must get further.
 const ATTACKS: [(&str, [u64; 2], i32); 24] = [
     ("keyctl", [0, OWN_KEYRING], EPERM),
@@ -155,6 +167,10 @@ fn attacks_are_refused_and_get_further_without_the_filter() {
     for (call, expected) in &attacks {
         let name = call.to_string();
         assert_eq!(sealed[&name], *expected, "{name}");
+        if refused_by_this_host(call.name) {
+            eprintln!("{name} proves nothing: a sysctl of this host refuses it anyway");
+            continue;
+        }
         assert_ne!(open[&name], *expected, "{name} proves nothing: the kernel refuses it anyway");
     }
     for call in &uses {

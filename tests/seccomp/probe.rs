@@ -36,7 +36,8 @@ impl Door {
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     door: Door,
-    name: &'static str,
+    /// Its name.
+    pub(crate) name: &'static str,
     number: u64,
     args: [u64; 6],
 }
